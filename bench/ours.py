@@ -1,0 +1,126 @@
+"""Accepted as it is run for the measuring: the four ways to start it, and how a file is filled with operations."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench import load
+from bench.client import Client
+from bench.rounds import send
+from bench.server import Command, Server, until
+from bench.setting import Setting
+
+APPLICATION = "bench.application:app"
+BODY = '{"dateRange":{"start":"2017-01-01","end":"2017-12-31"},"format":"PDF"}'
+UVICORN = (
+    "--host",
+    "127.0.0.1",
+    "--port",
+    "{port}",
+    "--loop",
+    "uvloop",
+    "--http",
+    "httptools",
+    "--no-access-log",
+    "--log-level",
+    "warning",
+)
+
+
+def bare(directory: Path) -> Command:
+    """The bare responder."""
+    argv = (sys.executable, "-m", "uvicorn", "bench.bare:app", *UVICORN, "--lifespan", "off")
+    return Command(name="bare", argv=argv, directory=directory, ready="/")
+
+
+def embedded(directory: Path) -> Command:
+    """Web and worker in one process: the app on uvicorn."""
+    argv = (sys.executable, "-m", "uvicorn", APPLICATION, *UVICORN)
+    return Command(name="embedded", argv=argv, directory=directory, environment=_environment(directory))
+
+
+def serve(directory: Path, workers: int) -> Command:
+    """`accepted serve`: a web process, and so many worker processes."""
+    argv = (script(), "serve", APPLICATION, "--host", "127.0.0.1", "--port", "{port}", "--workers", str(workers))
+    return Command(name=f"serve-{workers}", argv=argv, directory=directory, environment=_environment(directory))
+
+
+def worker(directory: Path) -> Command:
+    """`accepted worker`: one worker process over the file of a server that runs already."""
+    argv = (script(), "worker", APPLICATION)
+    return Command(name="worker", argv=argv, directory=directory, environment=_environment(directory), ready="")
+
+
+def script() -> str:
+    """The command `accepted` that belongs to this interpreter."""
+    beside = Path(sys.executable).parent / "accepted"
+    found = str(beside) if beside.exists() else shutil.which("accepted")
+    if not found:
+        raise FileNotFoundError("the command accepted is not installed beside this interpreter")
+    return found
+
+
+def database(directory: Path) -> Path:
+    """The file that everything started with this directory works on."""
+    return directory / "accepted.db"
+
+
+def submits(server: Server, setting: Setting, path: str = "/noop") -> load.Spec:
+    """POSTs of the operation, for as long as a round lasts."""
+    return load.Spec(
+        port=server.port,
+        method="POST",
+        paths=[path],
+        body=BODY,
+        expect=[202],
+        connections=setting.connections,
+        seconds=setting.seconds,
+        core=setting.load_core,
+    )
+
+
+def reads(server: Server, setting: Setting, paths: list[str], expect: list[int]) -> load.Spec:
+    """GETs of the paths in turn, for as long as a round lasts."""
+    return load.Spec(
+        port=server.port,
+        method="GET",
+        paths=paths,
+        expect=expect,
+        connections=setting.connections,
+        seconds=setting.seconds,
+        core=setting.load_core,
+    )
+
+
+def fill(server: Server, count: int, core: int, path: str = "/noop") -> load.Outcome:
+    """Submit exactly that many operations, as fast as it goes; the outcome's locations are their status paths."""
+    spec = load.Spec(
+        port=server.port,
+        method="POST",
+        paths=[path],
+        body=BODY,
+        expect=[202],
+        seconds=max(60.0, count / 200),
+        count=count,
+        core=core,
+        locations=True,
+    )
+    return send(server, spec)
+
+
+def completed(client: Client) -> int:
+    """How many operations are readable as COMPLETED."""
+    answer = client.get("/jobs?status=COMPLETED&limit=1").json()
+    total: int = answer["pagination"]["totalElements"]
+    return total
+
+
+def await_completed(server: Server, total: int, seconds: float, pause: float = 0.02) -> None:
+    """Wait until so many operations are readable as COMPLETED. Raises Broken after that many seconds."""
+    with Client(server.port) as client:
+        until(lambda: completed(client) >= total, seconds, f"{total} operations to be COMPLETED", server.check, pause)
+
+
+def _environment(directory: Path) -> Mapping[str, str]:
+    return {"ACCEPTED_DATABASE_URL": f"sqlite:///{database(directory)}"}

@@ -1,0 +1,30 @@
+"""FastAPI and PgQueuer over a pool of asyncpg: the job goes into PostgreSQL, by a commit that it fsyncs."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from fastapi import FastAPI, Request
+from pgqueuer.db import AsyncpgPoolDriver  # type: ignore[import-not-found]
+from pgqueuer.queries import Queries  # type: ignore[import-not-found]
+
+from bench.peers.order import Order
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Hold the pool while the app runs."""
+    async with asyncpg.create_pool(os.environ["PEER_ADDRESS"], min_size=16, max_size=16) as pool:
+        app.state.queries = Queries(AsyncpgPoolDriver(pool))
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.post("/noop", status_code=202)
+async def submit(order: Order, request: Request) -> dict[str, str]:
+    """Enqueue, and answer."""
+    ids = await request.app.state.queries.enqueue("noop", order.model_dump_json().encode())
+    return {"id": str(ids[0])}

@@ -1,0 +1,69 @@
+"""Each peer by name: which app it is, what must run behind it, and how durable its 202 is."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from bench.ours import UVICORN
+from bench.peers import postgres, redis
+from bench.peers.environment import program
+from bench.server import Command, Server
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """One peer. `behind` is what its queue lives in: postgres, redis, or a file."""
+
+    name: str
+    app: str
+    behind: str
+    durability: str
+
+
+PEERS = (
+    Peer("FastAPI + PgQueuer", "app_pgqueuer", "postgres", f"PostgreSQL, {postgres.SETTINGS}; pool of 16"),
+    Peer("FastAPI + Huey", "app_huey", "file", "SQLite, WAL, synchronous=FULL, as shipped"),
+    Peer("FastAPI + SAQ", "app_saq", "redis", f"Redis, {redis.SETTINGS}"),
+    Peer("FastAPI + Celery", "app_celery", "redis", f"Redis, {redis.SETTINGS}"),
+)
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A peer that runs: its web process, and the servers behind it."""
+
+    peer: Peer
+    web: Server
+    behind: tuple[Server, ...]
+
+
+@contextmanager
+def running(peer: Peer, directory: Path, core: int) -> Iterator[Running]:
+    """The peer, with everything it needs. Raises FileNotFoundError where something is not on this machine."""
+    directory = directory / peer.app
+    directory.mkdir()
+    if peer.behind == "file":
+        with Server(_web(peer, directory, str(directory / "huey.db")), core) as web:
+            yield Running(peer, web, ())
+        return
+    with _service(peer.behind, directory, core) as (server, address):
+        _prepare(peer, address)
+        with Server(_web(peer, directory, address), core) as web:
+            yield Running(peer, web, (server,))
+
+
+def _service(name: str, directory: Path, core: int) -> AbstractContextManager[tuple[Server, str]]:
+    return postgres.running(directory, core) if name == "postgres" else redis.running(directory, core)
+
+
+def _prepare(peer: Peer, address: str) -> None:
+    if peer.behind == "postgres":
+        subprocess.run([program("pgq"), "--pg-dsn", address, "install"], check=True, capture_output=True)
+
+
+def _web(peer: Peer, directory: Path, address: str) -> Command:
+    argv = (program("python"), "-m", "uvicorn", f"bench.peers.{peer.app}:app", *UVICORN)
+    return Command(
+        name=peer.app, argv=argv, directory=directory, environment={"PEER_ADDRESS": address}, ready="/openapi.json"
+    )

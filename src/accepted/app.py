@@ -1,0 +1,223 @@
+"""`Accepted`: the decorator, the settings, and the wiring of everything below (house, floor 6).
+
+An `Accepted` is an ASGI application. It begins with the lifespan of its server, or, mounted where the parent forgets
+the lifespan, with its first request. By default operations run inside of the same process, on threads of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+from starlette.types import Receive, Scope, Send
+
+from .contract.policy import Backoff, Duration, seconds
+from .contract.transition import Key
+from .engine.execution import Lifespan
+from .engine.model import to_json
+from .engine.node import Node
+from .engine.registry import Registered, Registry
+from .handle import Handle
+from .http.access import NOBODY
+from .http.app import Face
+from .http.body import fingerprint, parse
+from .service import Service
+from .settings import InvalidSetting, Settings, load
+from .store.clock import Clock
+from .store.protocol import Store
+from .store.sqlite import SqliteStore
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+log = logging.getLogger("accepted")
+
+
+class Accepted:
+    """Asynchronous operations over HTTP.
+
+    Settings are keywords here, else `ACCEPTED_<NAME>`, else the defaults of `accepted.settings.Settings`. `worker`
+    says whether operations run in this process. `lifespan` is an async context manager around everything that runs on
+    the worker's loop: what coroutines share, such as a connection pool, is made there. Raises `InvalidSetting`.
+    """
+
+    def __init__(
+        self, *, worker: bool = True, lifespan: Lifespan | None = None, clock: Clock | None = None, **settings: Any
+    ) -> None:
+        self.settings: Settings = load(settings)
+        self.registry = Registry()
+        self._worker = worker
+        self._lifespan = lifespan
+        self._clock = clock or Clock()
+        self._node: Node | None = None
+        self._service: Service | None = None
+        self._face: Face | None = None
+        self._starting: asyncio.Lock | None = None
+
+    # --- what a user writes
+
+    def operation(
+        self,
+        path: str,
+        *,
+        name: str | None = None,
+        result: str | None = None,
+        result_id: str = "report",
+        phases: Sequence[str] | Mapping[str, float] = (),
+        attempts: int = 1,
+        backoff: str | Backoff = "1s..60s",
+        timeout: Duration | None = None,
+        cancel_grace: Duration | None = None,
+        retention: Duration | None = None,
+        concurrency: int | None = None,
+        isolate: bool = False,
+    ) -> Callable[[F], F]:
+        """Make a typed function an operation, submitted by `POST` on `path`; the function itself stays as it is.
+
+        `attempts` counts all runs; between them lies `backoff` with full jitter. `timeout` limits one attempt.
+        `result` gives results a resource of their own, whose parameter gets ids that begin with `result_id`. `phases`
+        are announced as PENDING from the start; a mapping gives them weights. `concurrency` limits this type over all
+        workers. Raises ValueError or TypeError for what cannot be.
+        """
+
+        def register(function: F) -> F:
+            self.registry.add(
+                Registered(
+                    path,
+                    function,
+                    name=name,
+                    result=result,
+                    result_id=result_id,
+                    phases=phases,
+                    attempts=attempts,
+                    backoff=Backoff.parse(backoff),
+                    timeout=None if timeout is None else seconds(timeout),
+                    cancel_grace=self.settings.cancel_grace if cancel_grace is None else seconds(cancel_grace),
+                    retention=self.settings.retention if retention is None else seconds(retention),
+                    concurrency=concurrency,
+                    isolate=isolate,
+                )
+            )
+            return function
+
+        return register
+
+    async def submit(
+        self, name: str, input: Any = None, *, idempotency_key: str | None = None, owner: str | None = None
+    ) -> Handle:
+        """Submit in process, with the same guarantees as over HTTP.
+
+        Raises LookupError for an unknown name, else `Refusal`.
+        """
+        registered = self.registry.named(name)
+        if registered is None:
+            raise LookupError(f"there is no operation named {name!r}")
+        await self.start()
+        body = to_json(input)
+        key = Key(registered.path, idempotency_key, fingerprint(parse(body))) if idempotency_key is not None else None
+        accepted = await self.service.submit(registered, body, owner=owner or NOBODY, key=key)
+        return Handle(self.service, accepted.operation, replayed=accepted.replayed)
+
+    def install(self, app: Any, prefix: str = "") -> None:
+        """Put routes, OpenAPI and lifespan into an existing FastAPI or Starlette app, under `prefix`."""
+        from .http.install import install
+
+        install(self, app, prefix)
+
+    def router(self, prefix: str = "", **options: Any) -> Any:
+        """A FastAPI `APIRouter` with all routes; `options` are its own, such as `dependencies`."""
+        from .http.install import router
+
+        return router(self, prefix, **options)
+
+    # --- life
+
+    @property
+    def service(self) -> Service:
+        """The door behind HTTP; there once the app has started."""
+        if self._service is None:
+            raise RuntimeError("the app has not started: await app.start(), or run it with a lifespan")
+        return self._service
+
+    @property
+    def node(self) -> Node:
+        """The engine of this process; there once the app has started."""
+        if self._node is None:
+            raise RuntimeError("the app has not started: await app.start(), or run it with a lifespan")
+        return self._node
+
+    @property
+    def face(self) -> Face:
+        """The HTTP side; there once the app has started."""
+        if self._face is None:
+            raise RuntimeError("the app has not started: await app.start(), or run it with a lifespan")
+        return self._face
+
+    async def start(self, *, worker: bool | None = None, apart: bool = False) -> None:
+        """Open the store and begin; again does nothing.
+
+        `apart` writes through a process of its own (for worker processes).
+        """
+        if self._starting is None:
+            self._starting = asyncio.Lock()
+        async with self._starting:
+            if self._node is not None:
+                return
+            working = self._worker if worker is None else worker
+            store = open_store(self.settings, self._clock, apart=apart)
+            node = Node(
+                store, self.registry, self.settings, working=working, clock=self._clock, lifespan=self._lifespan
+            )
+            await node.start()
+            self._service = Service(node)
+            self._face = Face(node, self._service, self.registry, self.settings)
+            self._node = node
+
+    async def stop(self) -> None:
+        """End in good order; what runs is handed back."""
+        node, self._node, self._service, self._face = self._node, None, None, None
+        if node is not None:
+            await node.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3."""
+        if scope["type"] == "http":
+            if self._face is None:
+                await self.start()
+            await self.face(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.start()
+        except Exception as error:
+            log.error("cannot start: %s", error)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def open_store(settings: Settings, clock: Clock, *, apart: bool = False) -> Store:
+    """The store that `settings.database` names. Raises `InvalidSetting`."""
+    if settings.database.startswith("sqlite:///"):
+        path = settings.database.removeprefix("sqlite:///")
+        if not path or path.startswith(":memory:"):
+            raise InvalidSetting("database: sqlite needs a file, such as sqlite:///accepted.db")
+        return SqliteStore(path, clock=clock, apart=apart, notify=settings.notify)
+    raise InvalidSetting("database: this version keeps operations in SQLite; PostgreSQL is not there yet")

@@ -1,0 +1,264 @@
+"""A batch of transitions, decided one after the other inside of one transaction.
+
+`fold` sees what the store has loaded (`Facts`) and what earlier transitions of the same batch have done, and collects
+everything to write in one `Changes`. A refusal is an outcome like any other: it spoils nothing around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .event import event_of
+from .ledger import Changes, Facts, KeyId, KeyRow, Tombstone, key_id
+from .lifecycle import accepted, step, successor
+from .operation import SUCCEEDED, LogLine, Now, Operation, Status
+from .problem import IdempotencyKeyReused, OperationExpired, OperationNotFound, Refusal, StaleAttempt, WorkerLost
+from .transition import (
+    Accept,
+    Accepted,
+    Advance,
+    Cancel,
+    Claim,
+    Claimed,
+    Complete,
+    Expire,
+    Fail,
+    Forget,
+    Held,
+    Keep,
+    Release,
+    Renew,
+    Renewed,
+    Report,
+    Rescue,
+    Resign,
+    Retried,
+    Retry,
+    Settle,
+    Stop,
+    Transition,
+)
+
+
+def fold(batch: list[Transition], facts: Facts, now: Now) -> Changes:
+    """Decides about each transition of `batch` in order. Raises only `InvariantViolation`, for a bug."""
+    folding = _Folding(facts, now)
+    for transition in batch:
+        try:
+            outcome = _DECISIONS[type(transition)](folding, transition)
+        except Refusal as refusal:
+            outcome = refusal
+        folding.changes.outcomes.append(outcome)
+    return folding.changes
+
+
+class _Folding:
+    """The state of one fold: what is loaded, overlaid with what has changed."""
+
+    def __init__(self, facts: Facts, now: Now) -> None:
+        self.facts = facts
+        self.now = now
+        self.changes = Changes()
+        self.operations = facts.operations
+        self.fresh: list[str] = []
+
+    # --- submits
+
+    def accept(self, accept: Accept) -> Accepted:
+        known = self.facts.keys.get(key_id(accept.owner, accept.key)) if accept.key is not None else None
+        if known is not None and (known.operation_id in self.operations or known.keep_until > self.now.wall):
+            return self._replay(accept, known)
+        operation = accepted(accept, self.now)
+        self._create(operation)
+        self.changes.inputs[operation.id] = accept.input
+        if accept.key is not None:
+            row = KeyRow(operation.id, accept.key.fingerprint, self.now.wall + accept.key.lifetime)
+            self.changes.keys[key_id(accept.owner, accept.key)] = row
+            self.facts.keys[key_id(accept.owner, accept.key)] = row
+        return Accepted(operation)
+
+    def _replay(self, accept: Accept, known: KeyRow) -> Accepted:
+        if accept.key is not None and known.fingerprint != accept.key.fingerprint:
+            raise IdempotencyKeyReused("This Idempotency-Key came before with another body.")
+        if known.operation_id not in self.operations:
+            raise OperationExpired("The operation of this Idempotency-Key has expired.")
+        return Accepted(self.operations[known.operation_id], replayed=True)
+
+    def retry(self, retry: Retry) -> Retried:
+        before = self._operation(retry.operation_id)
+        after = step(before, retry, self.now)
+        if after is before:
+            return Retried(before.retried_by or "")
+        self._put(before, after)
+        made = successor(before, retry, self.now)
+        self._create(made)
+        self.changes.copied_inputs[made.id] = before.id
+        return Retried(made.id, made)
+
+    # --- workers
+
+    def claim(self, claim: Claim) -> Claimed:
+        self._check_lease(claim.worker)
+        taken: list[Operation] = []
+        for id in self._candidates(claim):
+            if len(taken) == claim.room:
+                break
+            before = self.operations[id]
+            limit = claim.limits.get(before.type)
+            if limit is not None and self.facts.running[before.type] >= limit:
+                continue
+            after = step(before, claim, self.now)
+            self._put(before, after)
+            taken.append(after)
+        self.changes.claimed.extend(operation.id for operation in taken)
+        upcoming = [self.facts.next_due[type] for type in claim.types if type in self.facts.next_due]
+        return Claimed(tuple(taken), min(upcoming, default=None))
+
+    def _candidates(self, claim: Claim) -> list[str]:
+        known = [id for type in claim.types for id in self.facts.due.get(type, ())]
+        candidates = [
+            operation for id in {*known, *self.fresh} if self._is_due(operation := self.operations[id], claim)
+        ]
+        candidates.sort(key=_by_turn)
+        return [operation.id for operation in candidates]
+
+    def _is_due(self, operation: Operation, claim: Claim) -> bool:
+        waiting = operation.status is Status.PENDING and operation.due_at <= self.now.wall
+        return waiting and operation.type in claim.types
+
+    def renew(self, renew: Renew) -> Renewed:
+        if not renew.first:
+            self._check_lease(renew.worker)
+        until = self.now.tick + renew.ttl
+        self.changes.leases[renew.worker] = (until, renew.about)
+        self.facts.leases[renew.worker] = until
+        held = [self.operations[id] for id in self.facts.holdings.get(renew.worker, ())]
+        return Renewed(tuple(operation for operation in held if operation.worker == renew.worker))
+
+    def resign(self, resign: Resign) -> None:
+        self.changes.resigned.add(resign.worker)
+        self.facts.leases.pop(resign.worker, None)
+
+    def _check_lease(self, worker: str) -> None:
+        if self.facts.leases.get(worker, 0) <= self.now.tick:
+            raise WorkerLost(f"the lease of worker {worker} has run out")
+
+    # --- attempts
+
+    def held(self, held: Held) -> Operation:
+        before = self._operation(held.operation_id)
+        if self.facts.leases.get(held.worker, 0) <= self.now.tick:
+            raise StaleAttempt(f"the lease of worker {held.worker} has run out")
+        after = self._put(before, step(before, held, self.now))
+        self._note(before, held.report)
+        return after
+
+    def keep(self, keep: Keep) -> Operation:
+        operation = self.held(keep)
+        self.changes.chunks.append((keep.operation_id, keep.attempt, keep.number, keep.data))
+        return operation
+
+    def complete(self, complete: Complete) -> Operation:
+        after = self.held(complete)
+        artifact = complete.result.artifact
+        if artifact is not None or after.attempt > 1:
+            self.changes.dropped_chunks[after.id] = artifact.attempt if artifact and after.status in SUCCEEDED else 0
+        if complete.result.path is not None and after.status in SUCCEEDED:
+            self.changes.resources[after.owner, complete.result.path] = after.id
+        return after
+
+    def _note(self, before: Operation, report: Report) -> None:
+        if report.checkpoint is not None:
+            self.changes.checkpoints[before.id] = report.checkpoint
+        for number, entry in enumerate(report.lines, before.lines + 1):
+            line = LogLine(number, entry.at, entry.level, entry.message, before.attempt, entry.fields)
+            self.changes.lines.append((before.id, line))
+
+    # --- callers and the sweeper
+
+    def asked(self, transition: Cancel | Settle) -> Operation:
+        before = self._operation(transition.operation_id)
+        return self._put(before, step(before, transition, self.now))
+
+    def rescue(self, rescue: Rescue) -> int:
+        orphans = [self.operations[id] for id in self.facts.orphans]
+        orphans = [operation for operation in orphans if operation.status is Status.PROCESSING]
+        for before in orphans[: rescue.limit]:
+            self._put(before, step(before, rescue, self.now))
+        return len(orphans[: rescue.limit])
+
+    def expire(self, expire: Expire) -> int:
+        buried = self.facts.expiring[: expire.limit]
+        for operation in [self.operations.pop(id) for id in buried]:
+            self.changes.buried.append(Tombstone(operation.id, operation.owner, operation.expires_at or self.now.wall))
+            self.changes.tally[operation.owner, operation.type, operation.status] -= 1
+            if operation.key is not None:
+                self.changes.freed_keys.append(KeyId(operation.owner, *operation.key))
+        self.facts.expiring = self.facts.expiring[expire.limit :]
+        return len(buried)
+
+    def forget(self, forget: Forget) -> None:
+        self.changes.forget = (self.now.wall - forget.lifetime, forget.limit)
+
+    # --- the overlay
+
+    def _operation(self, id: str) -> Operation:
+        if (operation := self.operations.get(id)) is None:
+            raise OperationNotFound
+        return operation
+
+    def _create(self, operation: Operation) -> None:
+        self.operations[operation.id] = operation
+        self.changes.created[operation.id] = operation
+        self.changes.events.append(event_of(operation))
+        self.changes.tally[operation.owner, operation.type, operation.status] += 1
+        self.fresh.append(operation.id)
+
+    def _put(self, before: Operation, after: Operation) -> Operation:
+        if after is before:
+            return after
+        self.operations[after.id] = after
+        (self.changes.created if after.id in self.changes.created else self.changes.changed)[after.id] = after
+        if after.sequence != before.sequence:
+            self.changes.events.append(event_of(after))
+        if after.status is not before.status:
+            self._move(before, after)
+        elif after.cancellation is not before.cancellation:
+            self.changes.moved.add(after.id)
+        return after
+
+    def _move(self, before: Operation, after: Operation) -> None:
+        self.changes.moved.add(after.id)
+        self.changes.tally[before.owner, before.type, before.status] -= 1
+        self.changes.tally[after.owner, after.type, after.status] += 1
+        if before.status is Status.PROCESSING:
+            self.facts.running[before.type] -= 1
+        if after.status is Status.PROCESSING:
+            self.facts.running[after.type] += 1
+        if after.status is Status.PENDING:
+            self.fresh.append(after.id)
+
+
+def _by_turn(operation: Operation) -> tuple[int, str]:
+    return operation.due_at, operation.id
+
+
+_DECISIONS: dict[type[Transition], Callable[[_Folding, Any], Any]] = {
+    Accept: _Folding.accept,
+    Retry: _Folding.retry,
+    Claim: _Folding.claim,
+    Renew: _Folding.renew,
+    Resign: _Folding.resign,
+    Advance: _Folding.held,
+    Keep: _Folding.keep,
+    Complete: _Folding.complete,
+    Fail: _Folding.held,
+    Release: _Folding.held,
+    Stop: _Folding.held,
+    Cancel: _Folding.asked,
+    Settle: _Folding.asked,
+    Rescue: _Folding.rescue,
+    Expire: _Folding.expire,
+    Forget: _Folding.forget,
+}

@@ -1,0 +1,167 @@
+"""What one group commit reads and what it writes, as values: the seam between the pure lifecycle and a store.
+
+A store's `commit` is always the same recipe: work out `needs(batch)`, load those rows into `Facts`, let `fold`
+decide, save the `Changes`. Neither side knows how the other does its part.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+import msgspec
+
+from .event import Event
+from .operation import LogLine, Operation, Status
+from .problem import Refusal
+from .transition import (
+    Accept,
+    Advance,
+    Cancel,
+    Claim,
+    Complete,
+    Expire,
+    Fail,
+    Forget,
+    Held,
+    Keep,
+    Key,
+    Release,
+    Renew,
+    Rescue,
+    Resign,
+    Retry,
+    Settle,
+    Stop,
+    Transition,
+)
+
+
+class KeyId(NamedTuple):
+    """What an idempotency key is unique under."""
+
+    owner: str
+    route: str
+    value: str
+
+
+class KeyRow(NamedTuple):
+    """What a store remembers of a key: its operation, the digest of the body, and until when (ms) at the least."""
+
+    operation_id: str
+    fingerprint: str
+    keep_until: int
+
+
+class Tombstone(NamedTuple):
+    """All that is left of an expired operation."""
+
+    id: str
+    owner: str
+    expired_at: int
+
+
+class Needs(msgspec.Struct):
+    """The rows that a batch has to see. Numbers are limits: 0 means "none asked for"."""
+
+    operations: set[str] = msgspec.field(default_factory=set)
+    keys: set[KeyId] = msgspec.field(default_factory=set)
+    workers: set[str] = msgspec.field(default_factory=set)
+    holdings: set[str] = msgspec.field(default_factory=set)
+    due: dict[str, int] = msgspec.field(default_factory=dict)
+    running: set[str] = msgspec.field(default_factory=set)
+    orphans: int = 0
+    expiring: int = 0
+
+
+class Facts(msgspec.Struct):
+    """What the store found for `Needs`. `leases` maps a worker to the tick at which its lease ends.
+
+    `due`, `holdings`, `orphans` and `expiring` are ids in order; their operations are in `operations`, as is the
+    operation of each key, unless it has expired.
+    """
+
+    operations: dict[str, Operation] = msgspec.field(default_factory=dict)
+    keys: dict[KeyId, KeyRow] = msgspec.field(default_factory=dict)
+    leases: dict[str, int] = msgspec.field(default_factory=dict)
+    holdings: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    due: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    next_due: dict[str, int] = msgspec.field(default_factory=dict)
+    running: Counter[str] = msgspec.field(default_factory=Counter)
+    orphans: list[str] = msgspec.field(default_factory=list)
+    expiring: list[str] = msgspec.field(default_factory=list)
+
+
+class Changes(msgspec.Struct):
+    """What the store has to write, and the outcome of each transition in its order: a value, or the `Refusal`.
+
+    `created` and `changed` map ids to operations as they are at the end of the batch; `moved` are those among the
+    changed whose status (and so every index) is another than before. `dropped_chunks` maps an operation to the one
+    attempt whose chunks stay (0: none). `freed_keys` may go once their minimal lifetime is over, for their operations
+    are `buried`. `tally` holds differences of how many operations there are by (owner, type, status).
+    """
+
+    outcomes: list[Any | Refusal] = msgspec.field(default_factory=list)
+    created: dict[str, Operation] = msgspec.field(default_factory=dict)
+    changed: dict[str, Operation] = msgspec.field(default_factory=dict)
+    moved: set[str] = msgspec.field(default_factory=set)
+    events: list[Event] = msgspec.field(default_factory=list)
+    inputs: dict[str, bytes] = msgspec.field(default_factory=dict)
+    copied_inputs: dict[str, str] = msgspec.field(default_factory=dict)
+    checkpoints: dict[str, bytes] = msgspec.field(default_factory=dict)
+    chunks: list[tuple[str, int, int, bytes]] = msgspec.field(default_factory=list)
+    dropped_chunks: dict[str, int] = msgspec.field(default_factory=dict)
+    lines: list[tuple[str, LogLine]] = msgspec.field(default_factory=list)
+    keys: dict[KeyId, KeyRow] = msgspec.field(default_factory=dict)
+    resources: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
+    leases: dict[str, tuple[int, dict[str, Any]]] = msgspec.field(default_factory=dict)
+    resigned: set[str] = msgspec.field(default_factory=set)
+    claimed: list[str] = msgspec.field(default_factory=list)
+    tally: Counter[tuple[str, str, Status]] = msgspec.field(default_factory=Counter)
+    buried: list[Tombstone] = msgspec.field(default_factory=list)
+    freed_keys: list[KeyId] = msgspec.field(default_factory=list)
+    forget: tuple[int, int] | None = None
+    """(tombstones that expired before this wall time, at most so many)"""
+
+
+def key_id(owner: str, key: Key) -> KeyId:
+    """Under what a key is stored (guarantee I5: never across owners)."""
+    return KeyId(owner, key.route, key.value)
+
+
+def needs(batch: list[Transition]) -> Needs:
+    """Which rows `fold` has to see to decide about `batch`."""
+    found = Needs()
+    for transition in batch:
+        match transition:
+            case Accept(owner=owner, key=key):
+                if key is not None:
+                    found.keys.add(key_id(owner, key))
+            case Advance() | Keep() | Complete() | Fail() | Release() | Stop():
+                _need_held(found, transition)
+            case Claim():
+                _need_due(found, transition)
+            case Renew(worker=worker):
+                found.workers.add(worker)
+                found.holdings.add(worker)
+            case Cancel(operation_id=id) | Settle(operation_id=id) | Retry(operation_id=id):
+                found.operations.add(id)
+            case Rescue(limit=limit):
+                found.orphans = max(found.orphans, limit)
+            case Expire(limit=limit):
+                found.expiring = max(found.expiring, limit)
+            case Resign() | Forget():
+                pass
+    return found
+
+
+def _need_held(found: Needs, held: Held) -> None:
+    found.operations.add(held.operation_id)
+    found.workers.add(held.worker)
+
+
+def _need_due(found: Needs, claim: Claim) -> None:
+    found.workers.add(claim.worker)
+    for type in claim.types:
+        found.due[type] = found.due.get(type, 0) + claim.room
+    found.running.update(type for type in claim.limits if type in claim.types)

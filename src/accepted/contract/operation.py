@@ -1,0 +1,164 @@
+"""The operation: the one noun everything else reads, and its id (contract, sections 1 to 3).
+
+Times are integers: milliseconds since the epoch, UTC. Spans stored with an operation are milliseconds too. Only
+`wire.py` writes them as RFC 3339 and seconds.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from .problem import Problem
+from .progress import Progress
+
+NO_JSON = msgspec.Raw()
+"""Where a JSON value may be missing. (msgspec reads no `Raw | None`, and a function may well return null.)"""
+
+
+class Status(StrEnum):
+    """Where an operation is in its life (contract, section 2)."""
+
+    PENDING = "PENDING"
+    PROCESSING = "PROCESSING"
+    COMPLETED = "COMPLETED"
+    COMPLETED_WITH_ERRORS = "COMPLETED_WITH_ERRORS"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.COMPLETED_WITH_ERRORS, Status.FAILED, Status.CANCELLED})
+SUCCEEDED = frozenset({Status.COMPLETED, Status.COMPLETED_WITH_ERRORS})
+
+
+class Now(msgspec.Struct, frozen=True):
+    """The store's time inside one transaction, both in milliseconds.
+
+    `wall` dates what clients see. `tick` never jumps and judges leases (guarantee T2): the boot clock of the machine
+    on SQLite, the database's clock on PostgreSQL.
+    """
+
+    wall: int
+    tick: int
+
+
+class Warning(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that went wrong without failing the operation; it then ends COMPLETED_WITH_ERRORS."""
+
+    code: str
+    message: str
+    affected_records: int | None = None
+
+
+class Artifact(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A stored result of bytes: `size` bytes in chunks written by attempt `attempt`, `digest` their SHA-256 in hex."""
+
+    media_type: str
+    size: int
+    digest: str
+    attempt: int
+    filename: str | None = None
+    details: dict[str, Any] = {}
+    is_value: bool = False
+    """True for a JSON value too large to be kept in the record; it has no filename and no details of its own."""
+
+
+class Result(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a function returned: `value` (JSON, verbatim) or an artifact; `path` where it has a resource of its own."""
+
+    value: msgspec.Raw = NO_JSON
+    artifact: Artifact | None = None
+    path: str | None = None
+    identity: dict[str, str] = {}
+    """The member that names the result's own resource, such as {"reportId": "rpt-..."}."""
+
+
+class Cancellation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A cancel request that was committed while an attempt ran; at tick `settle_at` the operation ends without it."""
+
+    at: int
+    settle_at: int
+    reason: str | None = None
+
+
+class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One operation, whole. `version` grows by one with each transition, `sequence` is the number of its last event."""
+
+    id: str
+    type: str
+    owner: str
+    status: Status
+    created_at: int
+    updated_at: int
+    retention: int
+    cancel_grace: int
+    version: int = 1
+    sequence: int = 1
+    attempt: int = 0
+    due_at: int = 0
+    crashes: int = 0
+    failures: int = 0
+    lines: int = 0
+    worker: str | None = None
+    started_at: int | None = None
+    attempt_at: int | None = None
+    progress: Progress | None = None
+    warnings: tuple[Warning, ...] = ()
+    cancellation: Cancellation | None = None
+    ended_at: int | None = None
+    expires_at: int | None = None
+    result: Result | None = None
+    error: Problem | None = None
+    reason: str | None = None
+    work_stopped: bool | None = None
+    partial: msgspec.Raw = NO_JSON
+    retry_of: str | None = None
+    retried_by: str | None = None
+    key: tuple[str, str] | None = None
+    """(route, idempotency key) it was submitted with."""
+    trace: str | None = None
+    """The W3C `traceparent` of the submit."""
+
+    @property
+    def terminal(self) -> bool:
+        """Whether it has ended; then nothing about it changes any more, but `retried_by` may be added."""
+        return self.status in TERMINAL
+
+
+class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of an operation's log; `line` counts from 1 over all attempts."""
+
+    line: int
+    at: int
+    level: str
+    message: str
+    attempt: int
+    fields: dict[str, Any] = {}
+
+
+# Crockford's base 32 without i, l, o, u, in two digits at a time: 13 look-ups write an id.
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = tuple(a + b for a in _DIGITS for b in _DIGITS)
+_ID_ALPHABET = frozenset(_DIGITS)
+
+
+def operation_id(at: int, entropy: int) -> str:
+    """`op-` and a UUIDv7 (RFC 9562, section 5.7) in 26 digits: `at` in milliseconds, `entropy` of which 74 bits
+    are used.
+    """
+    number = (at & 0xFFFF_FFFF_FFFF) << 80
+    number |= 0x7 << 76 | (entropy >> 62 & 0xFFF) << 64
+    number |= 0b10 << 62 | entropy & 0x3FFF_FFFF_FFFF_FFFF
+    return "op-" + "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+def is_operation_id(text: str) -> bool:
+    """Whether `text` has the form of an operation's id; the database is not asked about anything else."""
+    return len(text) == 29 and text.startswith("op-") and _ID_ALPHABET.issuperset(text[3:])
+
+
+def renamed(id: str, prefix: str) -> str:
+    """The same 26 digits behind another prefix: `job-...` is the record of `op-...`."""
+    return prefix + id[id.index("-") :]

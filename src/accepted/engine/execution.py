@@ -1,0 +1,194 @@
+"""Where users' functions run: on a loop of their own, in a thread, or in a child process (house, section 5).
+
+None of these is the engine's loop. So a coroutine that calls `time.sleep`, or computes for a minute, holds up other
+coroutines of users, but neither HTTP nor a lease (guarantee L7). An execution is started, may be asked to stop, and
+ends once: with a `Result` or with the exception that came out of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import Future as ThreadFuture
+from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+import msgspec
+
+from ..contract.operation import Operation, Result
+from .attempt import Attempt
+from .mailbox import Mailbox
+from .registry import Registered
+from .result import Keep, Limits, store
+
+current: ContextVar[Attempt | None] = ContextVar("accepted_attempt", default=None)
+"""The attempt whose function is running here; log records made inside go to its log."""
+
+Ended = Callable[[Result | BaseException], None]
+Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+class Job(msgspec.Struct, frozen=True):
+    """All that it takes to run one attempt."""
+
+    registered: Registered
+    operation: Operation
+    input: bytes
+    attempt: Attempt
+    limits: Limits
+    keep: Keep
+
+
+class Execution(Protocol):
+    """One run of a function."""
+
+    def cancel(self) -> None:
+        """Ask it to stop, in the way of its kind; may be called again."""
+
+
+async def perform(job: Job) -> Result:
+    """Read the input, call the function, store what it returns."""
+    returned = job.registered.function(**arguments(job))
+    if isinstance(returned, Awaitable):
+        returned = await returned
+    return await store(returned, job.operation, job.registered, job.limits, job.keep)
+
+
+def arguments(job: Job) -> dict[str, Any]:
+    """The function's arguments. Raises `InvalidRequest` for an input that no longer fits."""
+    found: dict[str, Any] = {}
+    if job.registered.input_name is not None:
+        found[job.registered.input_name] = job.registered.input.read(job.input)
+    if job.registered.attempt_name is not None:
+        found[job.registered.attempt_name] = job.attempt
+    return found
+
+
+def drive(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine that never really waits, without a loop: `perform` in a thread, where all it awaits is done
+    on return.
+    """
+    try:
+        while True:
+            coroutine.send(None)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
+class UserLoop:
+    """An event loop in a thread of its own for users' coroutines, inside of the user's `lifespan` where there is
+    one.
+    """
+
+    def __init__(self, lifespan: Lifespan | None = None) -> None:
+        self._lifespan = lifespan
+        self._loop = asyncio.new_event_loop()
+        self._stop: asyncio.Event | None = None
+        self._started: ThreadFuture[None] = ThreadFuture()
+        self._thread = threading.Thread(target=self._run, name="accepted-functions", daemon=True)
+        self.mailbox = Mailbox(self._loop)
+
+    async def start(self) -> None:
+        """Raises what the user's lifespan raises."""
+        self._thread.start()
+        await asyncio.wrap_future(self._started)
+
+    async def stop(self) -> None:
+        """End the lifespan and the loop; a coroutine that does not let go is left behind in its daemon thread."""
+        if self._started.done() and self._thread.is_alive():
+            self.mailbox.post(self._end)
+            await asyncio.to_thread(self._thread.join, 1.0)
+
+    def _end(self) -> None:
+        if self._stop is not None:
+            self._stop.set()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._live())
+        except BaseException as error:
+            if not self._started.done():
+                self._started.set_exception(error)
+                return
+            raise
+
+    async def _live(self) -> None:
+        self._stop = asyncio.Event()
+        async with self._lifespan() if self._lifespan is not None else _nothing():
+            self._started.set_result(None)
+            await self._stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def _nothing() -> AsyncIterator[None]:
+    yield
+
+
+class CoroutineExecution:
+    """A coroutine on the `UserLoop`; it is stopped by CancelledError."""
+
+    def __init__(self, job: Job, loop: UserLoop, ended: Ended) -> None:
+        self._job = job
+        self._loop = loop
+        self._ended = ended
+        self._task: asyncio.Task[Result | BaseException] | None = None
+        self._cancelled = False
+        loop.mailbox.post(self._start)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._loop.mailbox.post(self._cancel)
+
+    def _start(self) -> None:
+        if self._cancelled:
+            self._ended(asyncio.CancelledError())
+            return
+        self._task = asyncio.get_running_loop().create_task(self._perform())
+        self._task.add_done_callback(lambda task: self._ended(task.exception() or task.result()))
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _perform(self) -> Result | BaseException:
+        current.set(self._job.attempt)
+        try:
+            return await perform(self._job)
+        except BaseException as error:  # SystemExit of a function must not end the loop of all
+            return error
+
+
+class ThreadExecution:
+    """A plain function in a thread of its own; it is stopped by what its reporting calls raise."""
+
+    def __init__(self, job: Job, ended: Ended) -> None:
+        self._job = job
+        self._ended = ended
+        threading.Thread(target=self._run, name=f"accepted-{job.operation.id}", daemon=True).start()
+
+    def cancel(self) -> None:
+        self._job.attempt.cancel()
+
+    def _run(self) -> None:
+        current.set(self._job.attempt)
+        try:
+            done: Result | BaseException = drive(perform(self._job))
+        except BaseException as error:
+            done = error
+        self._ended(done)
+
+
+class LogCapture(logging.Handler):
+    """Brings records of the `logging` module that a function makes into the operation's log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        attempt = current.get()
+        if attempt is not None and not record.name.startswith("accepted."):
+            with contextlib.suppress(Exception):
+                attempt.capture(record.getMessage(), record.levelname)

@@ -1,0 +1,124 @@
+"""Users' own types at the border: JSON in, a typed value for the function, JSON out.
+
+msgspec does it for Structs, dataclasses, TypedDicts and plain types; pydantic does it for its own models, which are
+found in `sys.modules` and never imported here. Errors become JSON pointers (RFC 6901).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+import msgspec
+
+from ..contract.problem import InvalidRequest
+
+_AT = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<kind>key in )?(?P<path>\$[^`]*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+
+ABSENT = object()
+"""The input type of a function that takes none."""
+
+
+class Model:
+    """How values of one type are read from JSON.
+
+    `schema` is its JSON Schema with `#/components/schemas/` references.
+    """
+
+    def __init__(self, type: Any) -> None:
+        self.type = type
+        self._pydantic = _is_pydantic(type)
+        if self._pydantic:
+            self._adapter = sys.modules["pydantic"].TypeAdapter(type)
+        elif type is not ABSENT:
+            self._decoder = msgspec.json.Decoder(type)
+
+    def read(self, body: bytes) -> Any:
+        """The typed value of strict JSON. Raises `InvalidRequest` with `errors` that name each place by a pointer."""
+        if self.type is ABSENT:
+            return None
+        if self._pydantic:
+            return self._read_pydantic(body)
+        try:
+            return self._decoder.decode(body)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(_summary(1), errors=[_located(str(error))]) from None
+        except (ValueError, TypeError, OverflowError) as error:  # what a model's own __post_init__ may say
+            raise InvalidRequest(_summary(1), errors=[{"pointer": "", "detail": str(error)}]) from None
+
+    def _read_pydantic(self, body: bytes) -> Any:
+        try:
+            return self._adapter.validate_json(body)
+        except sys.modules["pydantic"].ValidationError as error:
+            errors = [
+                {"pointer": pointer(item["loc"]), "detail": item["msg"]}
+                for item in error.errors(include_url=False, include_context=False, include_input=False)
+            ]
+            raise InvalidRequest(_summary(len(errors)), errors=errors) from None
+
+    def schema(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(schema, components) for OpenAPI."""
+        if self.type is ABSENT:
+            return {}, {}
+        template = "#/components/schemas/{name}"
+        if self._pydantic:
+            schema = self._adapter.json_schema(ref_template="#/components/schemas/{model}")
+            return schema, schema.pop("$defs", {})
+        try:
+            (schema,), components = msgspec.json.schema_components([self.type], ref_template=template)
+        except TypeError:
+            return {}, {}  # a type without a schema, such as a custom class: anything goes
+        return schema, components
+
+
+def pointer(steps: tuple[str | int, ...]) -> str:
+    """A JSON pointer (RFC 6901) to the place that these member names and indexes lead to."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def to_json(value: Any) -> bytes:
+    """A returned value as JSON.
+
+    Raises TypeError or ValueError for what JSON cannot hold: NaN, cycles, raw bytes, sets of objects.
+    """
+    plain = msgspec.to_builtins(value, enc_hook=_plain)
+    _check_numbers(plain)
+    return msgspec.json.encode(plain)
+
+
+def _plain(value: Any) -> Any:
+    if _is_pydantic(type(value)):
+        return value.model_dump(mode="json", by_alias=True)
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+def _check_numbers(plain: Any) -> None:
+    """msgspec writes NaN and Infinity as null; a result says what was returned or fails."""
+    waiting = [plain]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, float):
+            if value - value != 0:
+                raise ValueError(f"{value} has no JSON form")
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            waiting.extend(value)
+
+
+def _located(message: str) -> dict[str, str]:
+    match = _AT.match(message)
+    assert match is not None  # the pattern matches any text
+    steps = _STEP.findall(match["path"] or "")
+    return {"pointer": pointer(tuple(name or index for name, index in steps)), "detail": match["detail"]}
+
+
+def _summary(errors: int) -> str:
+    return "The body does not fit what this operation takes." if errors == 1 else f"The body has {errors} errors."
+
+
+def _is_pydantic(model: Any) -> bool:
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and isinstance(model, type) and issubclass(model, pydantic.BaseModel)

@@ -1,0 +1,100 @@
+"""A node: the engine of one process, put together, started and stopped.
+
+Order matters only at the end: first nobody new is let in and those who wait are told, then the worker hands back what
+it holds, then the committer finishes what waits, and last the store is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from ..settings import Settings
+from ..store.clock import Clock
+from ..store.protocol import Store
+from . import journal
+from .committer import Committer
+from .estimate import Estimator
+from .execution import Lifespan, LogCapture
+from .feed import Feed
+from .metrics import Metrics
+from .registry import Registry
+from .sweeper import Sweeper
+from .worker import Worker
+
+log = logging.getLogger("accepted.engine")
+
+
+class Node:
+    """Committer, feed and sweeper, and a worker where `working`, on one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        settings: Settings,
+        *,
+        working: bool,
+        clock: Clock | None = None,
+        lifespan: Lifespan | None = None,
+    ) -> None:
+        self.store = store
+        self.settings = settings
+        self.registry = registry
+        self.feed = Feed(store)
+        self.metrics = Metrics(store)
+        self.committer = Committer(store, self.feed, self.metrics, queue_limit=settings.queue_limit)
+        self.estimator = Estimator(store, settings.poll_minimum)
+        self.failed = asyncio.Event()
+        self.draining = False
+        self._sweeper = Sweeper(self.committer, settings, clock or Clock())
+        self._worker = Worker(store, self.committer, self.feed, registry, settings, lifespan) if working else None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._capture = LogCapture()
+        self.feed.follow_commits(self.metrics.on_commit)
+        self.feed.follow_commits(journal.on_commit)
+
+    @property
+    def working(self) -> bool:
+        """Whether operations run in this process."""
+        return self._worker is not None
+
+    async def start(self) -> None:
+        """Open the store and begin. Raises `StoreUnavailable`."""
+        await self.store.open()
+        self._committing = self._supervised(self.committer.run(), "committer")
+        self._tasks = [self._supervised(self.feed.run(), "feed"), self._supervised(self._sweeper.run(), "sweeper")]
+        if self._worker is not None:
+            logging.getLogger().addHandler(self._capture)
+            self._tasks.append(self._supervised(self._worker.run(), "worker"))
+
+    async def stop(self) -> None:
+        """End in good order within `drain_timeout` and a little."""
+        self.draining = True
+        self.feed.end()
+        if self._worker is not None:
+            logging.getLogger().removeHandler(self._capture)
+            await self._worker.drain(self.settings.drain_timeout)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.committer.stop()
+        with contextlib.suppress(Exception):
+            await self._committing
+        await self.store.close()
+
+    def _supervised(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=f"accepted-{name}")
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """No part of a node ends by itself; one that does takes the node's health with it rather than limp on in
+        silence.
+        """
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("the %s has failed", task.get_name(), exc_info=error)
+            self.failed.set()

@@ -1,0 +1,236 @@
+"""The worker: claims when there is room, holds the lease on what it runs, passes on cancels, and hands back when it
+has to stop.
+
+The lease is one row for each worker. If it cannot be renewed in time, by this process's own monotonic clock, all user
+code is stopped before anybody else may start it again (guarantee L6); the worker then begins anew under another id.
+Every renewal also compares what the store says we hold with what we run, so nothing is held by mistake and no cancel
+is missed, even with all hints lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import secrets
+from collections.abc import Sequence
+
+from ..contract.operation import Operation, Status
+from ..contract.problem import Refusal, WorkerLost
+from ..contract.transition import Claim, Claimed, Release, Renew, Renewed, Resign
+from ..settings import Settings
+from ..store.protocol import Hint, Store
+from .committer import Committer
+from .execution import Lifespan, UserLoop
+from .feed import Feed
+from .registry import Registry
+from .result import Limits
+from .runner import Reason, Run, Shop
+
+log = logging.getLogger("accepted.engine")
+
+LOOK_INTERVAL = 1.0  # without any hint: guarantee E8
+MARGIN = 0.1  # of the lease: what stopping user code may take
+
+
+class Worker:
+    """Runs operations of all registered types, at most `settings.slots` at once."""
+
+    def __init__(
+        self,
+        store: Store,
+        committer: Committer,
+        feed: Feed,
+        registry: Registry,
+        settings: Settings,
+        lifespan: Lifespan | None,
+    ) -> None:
+        self._store = store
+        self._committer = committer
+        self._registry = registry
+        self._settings = settings
+        self._user_loop = UserLoop(lifespan)
+        self._runs: dict[str, Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wanted = asyncio.Event()
+        self._draining = False
+        self._limits = {r.name: r.concurrency for r in registry if r.concurrency is not None}
+        self._types = registry.names()
+        self.id = ""
+        feed.follow_hints(self._on_hints)
+
+    # --- life
+
+    async def run(self) -> None:
+        """Work until `drain`. Raises what the user's lifespan raises."""
+        await self._user_loop.start()
+        while not self._draining:
+            with contextlib.suppress(WorkerLost):
+                await self._serve(os.environ.get("ACCEPTED_WORKER_ID") if not self.id else None)
+
+    async def drain(self, timeout: float) -> None:
+        """Take nothing new; let what runs end, then ask it to stop and hand it back, all within `timeout` seconds
+        (guarantee D6).
+        """
+        self._draining = True
+        self._wanted.set()
+        await self._ended(timeout * 0.6)
+        for run in list(self._runs.values()):
+            run.stop(Reason.HANDED_BACK)
+        await self._ended(timeout * 0.3)
+        for run in list(self._runs.values()):
+            run.abandon()
+        await self._ended(timeout * 0.1)
+        with contextlib.suppress(Refusal):
+            await self._committer.commit(Resign(self.id))
+        await self._user_loop.stop()
+
+    async def _ended(self, timeout: float) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout)
+
+    async def _serve(self, id: str | None) -> None:
+        """From one registration to the loss of its lease."""
+        self.id = id or secrets.token_hex(16)
+        self._shop = Shop(
+            worker=self.id,
+            committer=self._committer,
+            user_loop=self._user_loop,
+            limits=Limits(self._settings.result_limit, self._settings.artifact_limit),
+            log_limit=self._settings.log_limit,
+            room_made=self._wanted.set,
+        )
+        await self._register()
+        self._wanted.set()
+        holding = asyncio.create_task(self._hold())
+        claiming = asyncio.create_task(self._claim())
+        try:
+            done, _ = await asyncio.wait({holding, claiming}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            if self._draining:
+                await holding  # the lease has to last until all is handed back
+        finally:
+            claiming.cancel()
+            holding.cancel()
+
+    # --- the lease
+
+    async def _register(self) -> None:
+        about = {"host": platform.node(), "pid": os.getpid(), "types": list(self._types), "slots": self._settings.slots}
+        while True:
+            try:
+                self._renewed_at = asyncio.get_running_loop().time()
+                await self._committer.commit(Renew(self.id, self._ttl_ms(), True, about))
+                return
+            except Refusal as error:
+                log.warning("cannot register this worker: %s", error)
+                await asyncio.sleep(LOOK_INTERVAL)
+
+    async def _hold(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            lost_at = self._renewed_at + self._settings.lease_ttl * (1 - MARGIN)
+            await asyncio.sleep(max(self._renewed_at + self._settings.lease_ttl / 3 - loop.time(), 0.02))
+            started = loop.time()
+            try:
+                async with asyncio.timeout_at(lost_at):
+                    renewed: Renewed = await self._committer.commit(Renew(self.id, self._ttl_ms()))
+            except (WorkerLost, TimeoutError):
+                self._lose()
+                raise WorkerLost from None
+            except Refusal as error:
+                log.warning("cannot renew the lease: %s", error)
+                continue
+            self._renewed_at = started
+            self._reconcile(renewed.held, started)
+
+    def _lose(self) -> None:
+        log.error("worker %s lost its lease: stopping what it runs", self.id)
+        for run in list(self._runs.values()):
+            run.stop(Reason.LOST)
+
+    def _reconcile(self, held: Sequence[Operation], asked_at: float) -> None:
+        ours = {operation.id: operation for operation in held}
+        for id, run in list(self._runs.items()):
+            operation = ours.get(id)
+            if operation is None and run.started_at < asked_at:
+                run.stop(Reason.LOST)
+            elif operation is not None and operation.cancellation is not None:
+                run.stop(Reason.CANCELLED)
+        for id, operation in ours.items():
+            if id not in self._runs:  # the answer to a claim was lost on its way
+                release = Release(operation_id=id, worker=self.id, attempt=operation.attempt)
+                self._committer.commit(release).add_done_callback(lambda future: future.exception())
+
+    def _ttl_ms(self) -> int:
+        return round(self._settings.lease_ttl * 1000)
+
+    # --- claims
+
+    async def _claim(self) -> None:
+        while not self._draining:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_INTERVAL):
+                    await self._wanted.wait()
+            self._wanted.clear()
+            room = self._settings.slots - sum(not run.concluded for run in self._runs.values())
+            if room > 0 and self._types and not self._draining:
+                await self._claim_up_to(room)
+
+    async def _claim_up_to(self, room: int) -> None:
+        try:
+            claimed: Claimed = await self._committer.commit(Claim(self.id, self._types, room, self._limits))
+        except WorkerLost:
+            raise
+        except Refusal:
+            await asyncio.sleep(0.1)  # the store is not usable now; the log says so
+            return
+        for operation in claimed.operations:
+            self._start(operation)
+        if len(claimed.operations) == room:
+            self._wanted.set()
+        elif claimed.next_due is not None:
+            self._look_at(claimed.next_due, (await self._store.now()).wall)
+
+    def _look_at(self, due_at: int, now: int) -> None:
+        asyncio.get_running_loop().call_later(max(due_at - now, 1) / 1000, self._wanted.set)
+
+    def _start(self, operation: Operation) -> None:
+        registered = self._registry.named(operation.type)
+        assert registered is not None  # we only claim what we know
+        run = Run(self._committer.work(operation.id), registered, self._shop)
+        self._runs[operation.id] = run
+        task = asyncio.get_running_loop().create_task(run.run())
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._finished(run, task))
+
+    def _finished(self, run: Run, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._runs.get(run.operation.id) is run:
+            del self._runs[run.operation.id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s could not be ended", run.operation.id, exc_info=error)
+
+    # --- news
+
+    def _on_hints(self, hints: Sequence[Hint] | None) -> None:
+        if hints is None:
+            self._wanted.set()
+            return
+        for hint in hints:
+            run = self._runs.get(hint.operation_id)
+            if run is not None and not run.concluded:
+                self._tell(run, hint)
+            elif hint.status is Status.PENDING and hint.type in self._types:
+                self._wanted.set()
+            elif hint.type in self._limits and hint.status is not Status.PROCESSING:
+                self._wanted.set()  # one less of a type that is limited over all workers
+
+    def _tell(self, run: Run, hint: Hint) -> None:
+        if hint.worker != self.id:
+            run.stop(Reason.LOST)
+        elif hint.cancelling:
+            run.stop(Reason.CANCELLED)

@@ -1,0 +1,1 @@
+"""The HTTP face: the contract, section by section, as ASGI."""

@@ -1,0 +1,204 @@
+"""The HTTP face: one ASGI callable over the service.
+
+The two hot endpoints, submit and status, are found by a look into a dict and a prefix; everything else goes through
+Starlette's router. Whatever an endpoint raises becomes problem details here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
+
+from ..contract.operation import is_operation_id
+from ..contract.problem import (
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    OperationNotFound,
+    Overloaded,
+    RangeNotSatisfiable,
+    Refusal,
+)
+from ..engine.node import Node
+from ..engine.registry import Registered, Registry
+from ..service import Service
+from ..settings import Settings
+from ..store.protocol import StoreUnavailable
+from .access import Access
+from .around import Around
+from .call import Call, Header
+from .jobs import Jobs, operation_of
+from .openapi import OpenApi
+from .operations import Operations
+from .results import Results
+
+log = logging.getLogger("accepted.http")
+
+Endpoint = Callable[[Call], Awaitable[None]]
+Table = dict[str, dict[str, Endpoint]]
+
+_STATUS = "/operations/"
+_STATUS_LENGTH = len(_STATUS) + 29
+
+
+class Face:
+    """The contract over HTTP for one node."""
+
+    def __init__(self, node: Node, service: Service, registry: Registry, settings: Settings) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._access = Access(settings)
+        self._operations = Operations(service, settings)
+        self._results = Results(service)
+        self._jobs = Jobs(service)
+        self._around = Around(node)
+        self._openapi = OpenApi(registry, settings)
+        self.table = self._table()
+        self._routes = [(Route(path, _unused), methods) for path, methods in self.table.items()]
+
+    def _table(self) -> Table:
+        """Every path but the registered ones, with its methods; the order is that of the router."""
+        operations, results, jobs, around = self._operations, self._results, self._jobs, self._around
+        table: Table = {
+            "/operations/{id}": {"GET": _op(operations.status)},
+            "/operations/{id}/cancel": {"POST": _op(operations.cancel)},
+            "/operations/{id}/retry": {"POST": _op(operations.retry)},
+            "/operations/{id}/result": {"GET": _op(results.by_operation)},
+            "/jobs": {"GET": jobs.history},
+            "/jobs/{id}": {"GET": _job(jobs.get)},
+            "/jobs/{id}/logs": {"GET": _job(jobs.logs)},
+            "/jobs/{id}/cancel": {"POST": _job(operations.cancel)},
+            "/health": {"GET": around.health},
+            "/health/live": {"GET": around.live},
+            "/health/ready": {"GET": around.ready},
+            "/metrics": {"GET": around.metrics},
+            "/problems": {"GET": around.problems},
+            "/problems/{slug}": {"GET": lambda call: around.problem(call, call.parameters["slug"])},
+            "/openapi.json": {"GET": self._openapi.get},
+        }
+        for registered in self._registry:
+            if registered.result is not None:
+                table.setdefault(registered.result, {})["GET"] = self._resource(registered)
+        return table
+
+    def _resource(self, registered: Registered) -> Endpoint:
+        member, prefix = registered.result_member(), f"{registered.result_id}-"
+
+        async def get(call: Call) -> None:
+            identity = call.parameters[member]
+            minted = "op-" + identity.removeprefix(prefix) if identity.startswith(prefix) else ""
+            await self._results.by_path(call, minted)
+
+        return get
+
+    # --- one request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI, for http scopes."""
+        path = _route_path(scope)
+        root = scope.get("root_path", "")
+        call = Call(scope, receive, send, path, self._settings.public_url or root, "")
+        try:
+            call.owner = self._access.check(scope["method"], call.headers)
+            await self._dispatch(call, scope["method"], path)
+        except ClientDisconnect:
+            pass
+        except Exception as error:
+            await self._explain(call, error)
+
+    async def _dispatch(self, call: Call, method: str, path: str) -> None:
+        if method == "POST" and (registered := self._registry.at(path)) is not None:
+            await self._operations.submit(call, registered)
+        elif method in _GET and len(path) == _STATUS_LENGTH and path.startswith(_STATUS) and "/" not in path[12:]:
+            await self._operations.status(call, _known_form(path[12:]))
+        else:
+            await self._route(call, method, path)
+
+    async def _route(self, call: Call, method: str, path: str) -> None:
+        allowed: set[str] = {"POST"} if self._registry.at(path) is not None else set()
+        for route, methods in self._routes:
+            match, child = route.matches({"type": "http", "path": path, "method": "GET"})
+            if match is Match.NONE:
+                continue
+            endpoint = methods.get("GET" if method == "HEAD" else method)
+            if endpoint is not None:
+                call.parameters = child["path_params"]
+                await endpoint(call)
+                return
+            allowed.update(methods)
+        if allowed:
+            raise _NotAllowed(allowed | ({"HEAD"} if "GET" in allowed else set()))
+        raise NotFound("There is nothing at this path.")
+
+    async def _explain(self, call: Call, error: Exception) -> None:
+        """The answer to what an endpoint raised; after the first byte nothing but a cut is honest."""
+        refusal, headers = _refusal(error)
+        if refusal.status >= 500 and not isinstance(refusal, Overloaded):
+            log.error("%s %s failed", call.scope["method"], call.path, exc_info=error)
+        if call.started:
+            raise error
+        await call.refuse(refusal, *headers)
+
+
+_GET = frozenset({"GET", "HEAD"})
+
+
+class _NotAllowed(Exception):
+    """The path is known, with these methods."""
+
+    def __init__(self, methods: set[str]) -> None:
+        self.methods = methods
+
+
+def _refusal(error: Exception) -> tuple[Refusal, tuple[Header, ...]]:
+    match error:
+        case RangeNotSatisfiable():
+            return error, ((b"content-range", b"bytes */%d" % error.members["size"]),)
+        case Refusal():
+            return error, ()
+        case _NotAllowed(methods=methods):
+            allow = ", ".join(sorted(methods))
+            return MethodNotAllowed(f"This path knows {allow}."), ((b"allow", allow.encode()),)
+        case StoreUnavailable():
+            return Overloaded("The database cannot be read.", retry_after=2), ()
+        case _:
+            return InternalError("Something went wrong; the server's log has the details."), ()
+
+
+def _route_path(scope: Scope) -> str:
+    """The path below the mount point; mounts differ in whether they cut it off."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if root and path.startswith(root + "/") else path
+
+
+def _op(endpoint: Callable[[Call, str], Awaitable[None]]) -> Endpoint:
+    """An endpoint about one operation, by the id in its path."""
+
+    async def get(call: Call) -> None:
+        await endpoint(call, _known_form(call.parameters["id"]))
+
+    return get
+
+
+def _job(endpoint: Callable[[Call, str], Awaitable[None]]) -> Endpoint:
+    """The same about the record that a job's id names."""
+
+    async def get(call: Call) -> None:
+        await endpoint(call, _known_form(operation_of(call.parameters["id"])))
+
+    return get
+
+
+def _known_form(id: str) -> str:
+    if not is_operation_id(id):
+        raise OperationNotFound
+    return id
+
+
+async def _unused() -> None:
+    """Starlette's routes want an endpoint; ours are found by their method."""

@@ -1,0 +1,103 @@
+"""One HTTP request on its way, and how it is answered.
+
+Endpoints get a `Call` and send their own answer: no response objects, no middleware on the hot paths. A refusal is
+raised and becomes problem details in one place (`app.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope, Send
+
+from ..contract import wire
+from ..contract.problem import InvalidParameter, Problem, Refusal
+from .headers import NO_PREFERENCES, Preferences, preferences
+
+Header = tuple[bytes, bytes]
+
+JSON = (b"content-type", b"application/json")
+PROBLEM = (b"content-type", b"application/problem+json")
+NO_STORE = (b"cache-control", b"no-store")
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+VARY_PREFER = (b"vary", b"Prefer")
+
+
+class Call:
+    """A request.
+
+    `path` is relative to the mount point, `base` what links start with, `owner` who asks (None: may see all).
+    """
+
+    __slots__ = ("base", "headers", "owner", "parameters", "path", "receive", "scope", "send", "started")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, path: str, base: str, owner: str) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.path = path
+        self.base = base
+        self.owner = owner
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.parameters: dict[str, str] = {}
+        self.started = False
+
+    def header(self, name: bytes) -> str:
+        """A header's text; empty where it is missing."""
+        value = self.headers.get(name)
+        return "" if value is None else value.decode("latin-1")
+
+    def preferences(self, limit: float) -> Preferences:
+        """`Prefer`, all of its lines."""
+        if b"prefer" not in self.headers:
+            return NO_PREFERENCES
+        lines = [value.decode("latin-1") for name, value in self.scope["headers"] if name == b"prefer"]
+        return preferences(",".join(lines), limit)
+
+    def query(self) -> list[tuple[str, str]]:
+        """The query's parameters in order."""
+        return parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+
+    def flag(self, name: str, default: bool) -> bool:
+        """A parameter that is true or false. Raises `InvalidParameter`."""
+        if not self.scope["query_string"]:
+            return default
+        value = dict(self.query()).get(name)
+        if value is None:
+            return default
+        if value not in {"true", "false"}:
+            raise InvalidParameter(
+                f"{name} is true or false.", errors=[{"parameter": name, "detail": "not true or false"}]
+            )
+        return value == "true"
+
+    async def json(self, status: int, document: Any, *headers: Header) -> None:
+        """Answer with a document."""
+        await self.answer(status, wire.encode(document), JSON, NO_STORE, NOSNIFF, *headers)
+
+    async def answer(self, status: int, body: bytes, *headers: Header) -> None:
+        """Answer with bytes; a HEAD gets the same without them."""
+        self.started = True
+        length = (b"content-length", b"%d" % len(body))
+        await self.send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+        body = b"" if self.scope["method"] == "HEAD" else body
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def empty(self, status: int, *headers: Header) -> None:
+        """Answer without a body."""
+        self.started = True
+        await self.send({"type": "http.response.start", "status": status, "headers": list(headers)})
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def refuse(self, refusal: Refusal, *headers: Header) -> None:
+        """Answer with problem details (contract, section 11)."""
+        await self.problem(refusal.problem, refusal.retry_after, *headers)
+
+    async def problem(self, problem: Problem, retry_after: float | None, *headers: Header) -> None:
+        """The same for a problem that is not a refusal."""
+        if retry_after is not None:
+            headers = (*headers, (b"retry-after", b"%d" % max(round(retry_after), 1)))
+        instance = self.scope.get("root_path", "") + self.path
+        document = wire.problem_document(problem, self.base, instance)
+        await self.answer(problem.status, wire.encode(document), PROBLEM, NO_STORE, NOSNIFF, *headers)

@@ -1,0 +1,169 @@
+"""Submitting, polling, cancelling, retrying: contract, sections 1, 3, 5 and 6."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ..contract import wire
+from ..contract.operation import Operation, Status
+from ..contract.problem import InvalidRequest
+from ..contract.transition import Key
+from ..engine.model import ABSENT
+from ..engine.registry import Registered
+from ..service import Service
+from ..settings import Settings
+from . import body
+from .call import NO_STORE, VARY_PREFER, Call, Header
+from .headers import Preferences, idempotency_key, matches, traceparent
+
+REASON_LIMIT = 1000
+
+
+class Operations:
+    """The endpoints under `/operations/{id}`, and the submit of each registered operation."""
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self._service = service
+        self._settings = settings
+
+    # --- submit
+
+    async def submit(self, call: Call, registered: Registered) -> None:
+        """`POST` on a registered path."""
+        key_header = call.header(b"idempotency-key")
+        key_value = idempotency_key(key_header) if b"idempotency-key" in call.headers else None
+        raw, value = await self._input(call, registered)
+        key = Key(registered.path, key_value, body.fingerprint(value)) if key_value is not None else None
+        trace = traceparent(call.header(b"traceparent")) if b"traceparent" in call.headers else None
+        accepted = await self._service.submit(registered, raw, owner=call.owner, key=key, trace=trace)
+        replayed: tuple[Header, ...] = ((b"idempotency-replayed", b"true"),) if accepted.replayed else ()
+        preferred = call.preferences(self._settings.wait_limit)
+        operation = accepted.operation
+        if preferred.wait:
+            operation = await self._wait(call, operation, preferred.wait, "end")
+            if operation.terminal:
+                await self._answer(call, operation, preferred, True, *replayed)
+                return
+        await self._accepted(call, operation, preferred, accepted.replayed, replayed)
+
+    async def _input(self, call: Call, registered: Registered) -> tuple[bytes, Any]:
+        """The input as bytes and as a JSON value, without the members that the contract reserves."""
+        raw = await body.read(call.receive, call.headers, self._settings.body_limit)
+        if not raw and registered.input.type is ABSENT:
+            return b"null", None
+        body.check_type(call.headers)
+        value = body.parse(raw)
+        if registered.input.type is ABSENT and value not in (None, {}):
+            raise InvalidRequest("This operation takes no input.", errors=[{"pointer": "", "detail": "takes no input"}])
+        if isinstance(value, dict) and "webhook" in value:
+            errors = [{"pointer": "/webhook", "detail": "this server does not deliver webhooks yet"}]
+            raise InvalidRequest("Webhooks cannot be registered here.", errors=errors)
+        return raw, value
+
+    async def _accepted(
+        self, call: Call, operation: Operation, preferred: Preferences, replayed: bool, headers: tuple[Header, ...]
+    ) -> None:
+        advice = await self._service.advice(operation)
+        document = (wire.replayed_document if replayed else wire.accepted_document)(operation, call.base, advice)
+        location = (b"location", document["statusUrl"].encode())
+        retry_after = (b"retry-after", b"%d" % advice.recommended)
+        applied = _applied(preferred, preferred.wait is not None)
+        await call.json(202, document, location, retry_after, VARY_PREFER, *applied, *headers)
+
+    # --- poll
+
+    async def status(self, call: Call, id: str) -> None:
+        """`GET /operations/{id}`."""
+        operation = await self._service.get(id, call.owner)
+        if not call.headers.keys().isdisjoint(_UNUSUAL):
+            await self._status_with_conditions(call, operation)
+            return
+        await self._answer(call, operation, Preferences(), False)
+
+    async def _status_with_conditions(self, call: Call, operation: Operation) -> None:
+        preferred = call.preferences(self._settings.wait_limit)
+        known = call.header(b"if-none-match")
+        fresh = not known or matches(known, etag(operation))
+        if preferred.wait and not operation.terminal and fresh:
+            operation = await self._wait(call, operation, preferred.wait, "change")
+        applied = _applied(preferred, preferred.wait is not None)
+        redirects = operation.status is Status.COMPLETED and call.flag("redirect", True)
+        if known and matches(known, etag(operation)) and not redirects:  # RFC 9110, 13.2.1: conditions are for 2xx
+            await call.empty(304, (b"etag", etag(operation).encode()), NO_STORE, VARY_PREFER, *applied)
+            return
+        await self._answer(call, operation, preferred, preferred.wait is not None)
+
+    async def _answer(
+        self, call: Call, operation: Operation, preferred: Preferences, waited: bool, *headers: Header
+    ) -> None:
+        """The document, behind the status code that the state asks for."""
+        advice = await self._service.advice(operation)
+        document = wire.operation_document(operation, call.base, advice)
+        headers = (*headers, (b"etag", etag(operation).encode()), VARY_PREFER, *_applied(preferred, waited))
+        if not operation.terminal:
+            await call.json(200, document, (b"retry-after", b"%d" % advice.recommended), *headers)
+        elif operation.status is Status.COMPLETED and call.flag("redirect", True):
+            await call.json(303, document, (b"location", wire.result_url(operation, call.base).encode()), *headers)
+        else:
+            await call.json(200, document, *headers)
+
+    async def _wait(self, call: Call, operation: Operation, timeout: float, until: Any) -> Operation:
+        """Wait, but not for a client that has gone away."""
+        gone = asyncio.create_task(_disconnected(call))
+        waiting = asyncio.create_task(self._service.wait(operation, call.owner, timeout, until))
+        try:
+            await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            return waiting.result() if waiting.done() else operation
+        finally:
+            gone.cancel()
+            waiting.cancel()
+
+    # --- cancel and retry
+
+    async def cancel(self, call: Call, id: str) -> None:
+        """`POST /operations/{id}/cancel`."""
+        reason = await self._reason(call)
+        operation = await self._service.cancel(id, call.owner, reason)
+        await call.json(200, wire.cancel_document(operation))
+
+    async def _reason(self, call: Call) -> str | None:
+        raw = await body.read(call.receive, call.headers, self._settings.body_limit)
+        if not raw:
+            return None
+        body.check_type(call.headers)
+        value = body.parse(raw)
+        if not isinstance(value, dict):
+            raise InvalidRequest("The body is an object.", errors=[{"pointer": "", "detail": "not an object"}])
+        reason = value.get("reason")
+        if reason is not None and (not isinstance(reason, str) or len(reason) > REASON_LIMIT):
+            detail = f"a text of at most {REASON_LIMIT} characters"
+            raise InvalidRequest("The reason does not fit.", errors=[{"pointer": "/reason", "detail": detail}])
+        return reason.replace("\0", "\N{REPLACEMENT CHARACTER}") if reason else None
+
+    async def retry(self, call: Call, id: str) -> None:
+        """`POST /operations/{id}/retry`."""
+        await body.read(call.receive, call.headers, self._settings.body_limit)
+        trace = traceparent(call.header(b"traceparent"))
+        operation = await self._service.retry(id, call.owner, trace)
+        await self._accepted(call, operation, Preferences(), operation.version > 1, ())
+
+
+_UNUSUAL = frozenset({b"prefer", b"if-none-match"})
+
+
+async def _disconnected(call: Call) -> None:
+    while (await call.receive())["type"] != "http.disconnect":
+        pass
+
+
+def etag(operation: Operation) -> str:
+    """Strong once it has ended, for then every byte stays; weak before, because estimates change without a
+    transition.
+    """
+    return f'"{operation.version}"' if operation.terminal else f'W/"{operation.version}"'
+
+
+def _applied(preferred: Preferences, waited: bool) -> tuple[Header, ...]:
+    applied = preferred.applied(waited)
+    return ((b"preference-applied", applied.encode()),) if applied else ()

@@ -1,0 +1,230 @@
+"""The one door: every face (HTTP, in-process, the command line) enters here.
+
+It knows who may see what (ownership), when to say no (admission), and how to wait. It never decides what happens to
+an operation: that is the lifecycle's, inside of the store's transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from .contract.event import Event
+from .contract.ledger import Tombstone
+from .contract.operation import SUCCEEDED, Artifact, LogLine, Now, Operation, Result, Status, operation_id
+from .contract.problem import (
+    NoResult,
+    OperationExpired,
+    OperationNotFound,
+    Overloaded,
+    Refusal,
+    ResultNotReady,
+    StaleAttempt,
+)
+from .contract.transition import Accept, Accepted, Cancel, Key, Retried, Retry, Settle
+from .contract.wire import Advice, timestamp
+from .engine.node import Node
+from .engine.registry import Registered
+from .engine.result import CHUNK
+from .store.protocol import Selection
+
+Until = Literal["change", "end"]
+
+PAGE = 500
+
+
+class Service:
+    """What can be asked of a node. `owner` is who asks; None sees everything."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._store = node.store
+        self._commit = node.committer.commit
+        self._advice = node.estimator.advice
+
+    # --- submit
+
+    async def submit(
+        self, registered: Registered, body: bytes, *, owner: str, key: Key | None = None, trace: str | None = None
+    ) -> Accepted:
+        """Store a new operation, durably, or find the one that this key has made.
+
+        Raises `Refusal`; then nothing is stored.
+        """
+        try:
+            accepted = await self._accept(registered, body, owner, key, trace)
+        except Refusal as refusal:
+            self._node.metrics.submitted(registered.name, refusal.slug)
+            raise
+        self._node.metrics.submitted(registered.name, "replayed" if accepted.replayed else "accepted")
+        return accepted
+
+    async def _accept(
+        self, registered: Registered, body: bytes, owner: str, key: Key | None, trace: str | None
+    ) -> Accepted:
+        if self._node.draining:
+            raise Overloaded("The server is about to stop.", retry_after=1)
+        registered.input.read(body)
+        accept = Accept(
+            id=operation_id((await self._store.now()).wall, secrets.randbits(74)),
+            type=registered.name,
+            owner=owner,
+            input=body,
+            retention=round(registered.retention * 1000),
+            cancel_grace=round(registered.cancel_grace * 1000),
+            progress=registered.progress,
+            key=key,
+            trace=trace,
+        )
+        accepted: Accepted = await self._commit(accept)
+        return accepted
+
+    # --- look
+
+    async def get(self, id: str, owner: str | None) -> Operation:
+        """The operation. Raises `OperationNotFound`, also for somebody else's, or `OperationExpired`."""
+        found = await self._store.operation(id)
+        if found is None or (owner is not None and found.owner != owner):
+            raise OperationNotFound
+        if isinstance(found, Tombstone):
+            raise _expired(found.expired_at)
+        if found.expires_at is not None and found.expires_at <= (await self._store.now()).wall:
+            raise _expired(found.expires_at)  # the sweeper has not come by yet; the promise holds all the same
+        return found
+
+    async def advice(self, operation: Operation) -> Advice:
+        """What to tell about it beside the record."""
+        return await self._advice(operation, await self._store.now())
+
+    async def wait(self, operation: Operation, owner: str | None, timeout: float, until: Until) -> Operation:
+        """The operation as soon as it has changed or ended, or as it is when `timeout` seconds are over or the
+        server stops.
+        """
+        feed = self._node.feed
+        version = operation.version
+        try:
+            async with asyncio.timeout(timeout):
+                with feed.watch(operation.id) as watch:
+                    while not feed.ending.is_set():
+                        operation = await self.get(operation.id, owner)
+                        if operation.terminal or (until == "change" and operation.version != version):
+                            break
+                        watch.changed.clear()
+                        await watch.changed.wait()
+        except TimeoutError:
+            pass
+        return operation
+
+    # --- change
+
+    async def cancel(self, id: str, owner: str | None, reason: str | None) -> Operation:
+        """CANCELLED when this returns.
+
+        Raises `OperationNotCancellable` where it ended otherwise (contract, section 5).
+        """
+        await self.get(id, owner)
+        operation: Operation = await self._commit(Cancel(id, reason))
+        if operation.terminal:
+            return operation
+        operation = await self.wait(operation, owner, operation.cancel_grace / 1000, "end")
+        while not operation.terminal:
+            operation = await self._settled(operation, owner)
+        if operation.status is not Status.CANCELLED:
+            operation = await self._commit(Cancel(id, reason))  # refuses, naming the state
+        return operation
+
+    async def _settled(self, operation: Operation, owner: str | None) -> Operation:
+        try:
+            settled: Operation = await self._commit(Settle(operation.id))
+            return settled
+        except StaleAttempt:  # the grace is not quite over by the store's clock
+            await asyncio.sleep(0.01)
+            return await self.get(operation.id, owner)
+
+    async def retry(self, id: str, owner: str | None, trace: str | None = None) -> Operation:
+        """The new operation. Raises `OperationNotRetryable` (contract, section 6)."""
+        await self.get(id, owner)
+        new_id = operation_id((await self._store.now()).wall, secrets.randbits(74))
+        retried: Retried = await self._commit(Retry(id, new_id, trace))
+        return retried.operation or await self.get(retried.operation_id, owner)
+
+    # --- results
+
+    async def result(self, id: str, owner: str | None) -> tuple[Operation, Result]:
+        """What it returned. Raises `ResultNotReady`, `NoResult`, `OperationNotFound` or `OperationExpired`."""
+        operation = await self.get(id, owner)
+        if not operation.terminal:
+            raise ResultNotReady(f"The operation is {operation.status}.", operationStatus=operation.status)
+        if operation.status not in SUCCEEDED or operation.result is None:
+            raise NoResult(f"The operation is {operation.status}.", operationStatus=operation.status)
+        return operation, operation.result
+
+    async def resource(self, path: str, minted: str, owner: str) -> str:
+        """The id of the operation whose result is at `path`; `minted` is the id that a minted name would stand for."""
+        return await self._store.resource(owner, path) or minted
+
+    async def content(self, operation: Operation, artifact: Artifact, start: int, stop: int) -> AsyncIterator[bytes]:
+        """Bytes `start` to `stop` (exclusive) of an artifact."""
+        position = start - start % CHUNK
+        async for chunk in self._store.chunks(operation.id, artifact.attempt, start // CHUNK):
+            yield chunk[max(start - position, 0) : stop - position]
+            position += len(chunk)
+            if position >= stop:
+                return
+
+    # --- jobs
+
+    async def page(self, selection: Selection) -> tuple[list[Operation], int]:
+        """A page, and how many there are in all."""
+        return await self._store.operations(selection), await self._store.count(selection)
+
+    async def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
+        """Lines of the log; the caller has asked `get` first."""
+        return await self._store.lines(id, after, limit)
+
+    async def follow_lines(self, id: str, owner: str | None, after: int, idle: float) -> AsyncIterator[list[LogLine]]:
+        """Lines of the log as they come, until the operation has ended; an empty list when nothing came for `idle`
+        seconds.
+        """
+        feed = self._node.feed
+        with feed.watch(id) as watch:
+            while True:
+                watch.changed.clear()
+                ended = (await self.get(id, owner)).terminal or feed.ending.is_set()
+                while lines := await self._store.lines(id, after, PAGE):
+                    yield lines
+                    after = lines[-1].line
+                if ended:
+                    return
+                try:
+                    async with asyncio.timeout(idle):
+                        await watch.changed.wait()
+                except TimeoutError:
+                    yield []
+
+    async def follow_events(self, id: str, owner: str | None, after: int) -> AsyncIterator[Event]:
+        """Events as they are committed, each once and in order, until the last one or until the server stops."""
+        feed = self._node.feed
+        with feed.watch(id) as watch:
+            while True:
+                watch.changed.clear()
+                ended = (await self.get(id, owner)).terminal or feed.ending.is_set()
+                while events := await self._store.events(id, after, PAGE):
+                    for event in events:
+                        yield event
+                    after = events[-1].sequence
+                if ended:
+                    return
+                await watch.changed.wait()
+
+    async def now(self) -> Now:
+        """The store's time."""
+        return await self._store.now()
+
+
+def _expired(at: int) -> OperationExpired:
+    return OperationExpired(
+        "The operation's results were kept until then and are now deleted.", expiredAt=timestamp(at)
+    )

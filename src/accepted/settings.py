@@ -1,0 +1,156 @@
+"""Every knob once: name, default, meaning. A keyword of `Accepted(...)` wins over `ACCEPTED_<NAME>`, that over
+the default.
+
+Durations may be written as "90s", "10m", "24h", a number of seconds or a timedelta, and are seconds here; sizes are
+bytes, also "64KiB", "1MiB", "1GiB"; lists in the environment are comma-separated. docs/operating.md shows this table;
+a test compares them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
+
+from .contract.policy import seconds
+
+_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?")
+_FACTORS = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+class InvalidSetting(ValueError):
+    """A setting has a value it cannot have; the message names it and where it came from."""
+
+
+def size(value: str | int) -> int:
+    """Bytes of "64KiB", "1MiB", "1GiB" or a number."""
+    match = _SIZE.fullmatch(str(value).strip())
+    if match is None or isinstance(value, bool):
+        raise ValueError(f'not a size: {value!r}; write it as "64KiB", "1MiB" or a number of bytes')
+    return int(match[1]) * _FACTORS[match[2]]
+
+
+def flag(value: str | bool) -> bool:
+    """True or False, as people write it."""
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    word = str(value).strip().lower()
+    if word not in words:
+        raise ValueError(f"not yes or no: {value!r}")
+    return words[word]
+
+
+def count(value: str | int) -> int:
+    """A whole number, at least 1."""
+    number = int(value)
+    if isinstance(value, bool) or number < 1:
+        raise ValueError(f"not a whole number from 1: {value!r}")
+    return number
+
+
+def names(value: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    """A list of words."""
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def url(value: str) -> str:
+    """A text without a slash at its end."""
+    return str(value).rstrip("/")
+
+
+class Knob(msgspec.Struct, frozen=True):
+    """How a setting is read, and what it means in one sentence."""
+
+    read: Callable[[Any], Any]
+    meaning: str
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings, read and checked."""
+
+    database: Annotated[str, Knob(str, "Where everything is kept: sqlite:///path, or postgresql://...")] = (
+        "sqlite:///accepted.db"
+    )
+    public_url: Annotated[
+        str, Knob(url, "What links start with, such as https://api.example.com; empty: relative links.")
+    ] = ""
+    allowed_hosts: Annotated[tuple[str, ...], Knob(names, "Host names this server answers to; * is any.")] = (
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        "testserver",
+    )
+    allowed_origins: Annotated[
+        tuple[str, ...], Knob(names, "Origins of browser pages that may ask for changes, besides its own.")
+    ] = ()
+    trusted_proxies: Annotated[tuple[str, ...], Knob(names, "Addresses whose X-Forwarded-* headers are believed.")] = ()
+    lease_ttl: Annotated[float, Knob(seconds, "How long a silent worker keeps its operations.")] = 30.0
+    scan_interval: Annotated[
+        float, Knob(seconds, "How often orphans, expired and forgotten operations are looked for.")
+    ] = 5.0
+    max_crashes: Annotated[int, Knob(count, "After so many deaths of the worker under one operation it is FAILED.")] = 3
+    retention: Annotated[
+        float, Knob(seconds, "How long an ended operation is kept, unless its own decorator says.")
+    ] = 86400.0
+    cancel_grace: Annotated[
+        float, Knob(seconds, "How long a cancelled function may take to stop, unless its decorator says.")
+    ] = 2.0
+    wait_limit: Annotated[float, Knob(seconds, "The longest `Prefer: wait`.")] = 60.0
+    body_limit: Annotated[int, Knob(size, "The largest request body.")] = 1 << 20
+    result_limit: Annotated[int, Knob(size, "The largest value a function may return, as JSON.")] = 16 << 20
+    artifact_limit: Annotated[int, Knob(size, "The largest artifact a function may return.")] = 1 << 30
+    log_limit: Annotated[int, Knob(count, "The most log lines kept for one operation.")] = 10_000
+    poll_minimum: Annotated[float, Knob(seconds, "The shortest polling interval told to clients.")] = 1.0
+    queue_limit: Annotated[int, Knob(count, "How many submits may wait for the database before more get 503.")] = 5_000
+    slots: Annotated[int, Knob(count, "How many operations one worker runs at once.")] = 32
+    drain_timeout: Annotated[float, Knob(seconds, "How long running operations may go on after SIGTERM.")] = 5.0
+    notify: Annotated[bool, Knob(flag, "Hints between processes; off: they look once a second.")] = True
+    log_format: Annotated[str, Knob(str, "What `accepted serve` logs: text or json.")] = "text"
+
+
+def knobs() -> dict[str, Knob]:
+    """All settings in order, with how they are read and what they mean."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {name: next(a for a in get_args(hints[name]) if isinstance(a, Knob)) for name in Settings.__struct_fields__}
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting; a database is named by a URL, as everywhere."""
+    return "ACCEPTED_DATABASE_URL" if name == "database" else f"ACCEPTED_{name.upper()}"
+
+
+def load(given: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings out of keywords and the environment. Raises `InvalidSetting`, naming the setting and its source."""
+    environment = os.environ if environment is None else environment
+    known = knobs()
+    if unknown := sorted(set(given) - set(known)):
+        raise InvalidSetting(f"unknown setting: {', '.join(unknown)}")
+    values: dict[str, Any] = {}
+    for name, knob in known.items():
+        if name in given and given[name] is not None:
+            values[name] = _read(knob, given[name], name)
+        elif variable(name) in environment:
+            values[name] = _read(knob, environment[variable(name)], variable(name))
+    return _checked(Settings(**values))
+
+
+def _read(knob: Knob, value: Any, source: str) -> Any:
+    try:
+        return knob.read(value)
+    except (ValueError, TypeError) as error:
+        raise InvalidSetting(f"{source}: {error}") from None
+
+
+def _checked(settings: Settings) -> Settings:
+    if settings.lease_ttl < 0.5:
+        raise InvalidSetting("lease_ttl: a lease under 0.5 s is lost by an ordinary pause of the process")
+    if settings.scan_interval <= 0:
+        raise InvalidSetting("scan_interval: has to be positive")
+    if settings.log_format not in {"text", "json"}:
+        raise InvalidSetting("log_format: is text or json")
+    if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        raise InvalidSetting("database: starts with sqlite:/// or postgresql://")
+    return settings

@@ -1,0 +1,154 @@
+"""What a store promises. The docstrings here are the specification; `tests/store` holds every store to them.
+
+Times are milliseconds since the epoch. All methods belong to the event loop that called `open`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from ..contract.event import Event
+from ..contract.ledger import Changes, Tombstone
+from ..contract.operation import LogLine, Now, Operation, Status
+from ..contract.problem import Refusal
+from ..contract.transition import Transition
+
+
+class StoreUnavailable(Exception):
+    """The store cannot commit or read now; nothing of the batch is stored. It may work again without a restart."""
+
+
+class StoreFull(StoreUnavailable):
+    """There is no room left for what was to be written."""
+
+
+class Hint(msgspec.Struct, frozen=True, array_like=True):
+    """That an operation has changed, and just enough to know whom it concerns.
+
+    A hint is never the data; it may be lost.
+    """
+
+    operation_id: str
+    type: str
+    status: Status
+    worker: str | None = None
+    due_at: int = 0
+    cancelling: bool = False
+
+
+class Work(NamedTuple):
+    """A claimed operation with what its attempt starts from: the input, and the checkpoint of an earlier attempt."""
+
+    operation: Operation
+    input: bytes
+    checkpoint: bytes | None
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What a commit has done, durably.
+
+    `outcomes` has one entry for each transition, in order: its value, or the `Refusal`. `operations` are all that are
+    new or changed, as they are now; `work` has an entry for each operation that was claimed.
+    """
+
+    outcomes: Sequence[Any | Refusal]
+    operations: Sequence[Operation]
+    events: Sequence[Event]
+    work: Mapping[str, Work]
+    hints: Sequence[Hint]
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which operations to list: newest first, strictly older than the id `before`; None does not filter."""
+
+    owner: str | None
+    types: tuple[str, ...] | None = None
+    statuses: tuple[Status, ...] | None = None
+    before: str | None = None
+    skip: int = 0
+    limit: int = 10
+
+
+class WorkerRow(NamedTuple):
+    """A registered worker; `alive` by the store's clock, `about` is what it said of itself."""
+
+    id: str
+    alive: bool
+    about: Mapping[str, Any]
+
+
+class Store(Protocol):
+    """A home of operations."""
+
+    async def open(self) -> None:
+        """Connect, and bring the schema up to date where that is safe to do unasked. Raises `StoreUnavailable`."""
+
+    async def close(self) -> None:
+        """Let go of everything. Commits that have begun are finished first."""
+
+    async def commit(self, batch: Sequence[Transition]) -> Committed:
+        """Decide and store the whole batch in one durable transaction (guarantee D1).
+
+        Raises `StoreUnavailable` when nothing could be stored; any other exception means that some transition is bad,
+        and again that nothing was stored.
+        """
+
+    async def operation(self, id: str) -> Operation | Tombstone | None:
+        """The operation with this id as last committed anywhere, or what is left of it."""
+
+    async def input(self, id: str) -> bytes | None:
+        """The input it was submitted with."""
+
+    async def operations(self, selection: Selection) -> list[Operation]:
+        """A page of operations. Its cost does not grow with how many there are in all."""
+
+    async def count(self, selection: Selection) -> int:
+        """How many there are in all, whatever `before`, `skip` and `limit` are; as cheap as a page."""
+
+    async def tally(self) -> dict[tuple[str, Status], int]:
+        """How many operations there are, by (type, status), over all owners."""
+
+    async def events(self, id: str, after: int, limit: int) -> list[Event]:
+        """Events of one operation with a sequence greater than `after`, in order."""
+
+    async def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
+        """Lines of its log with a number greater than `after`, in order."""
+
+    async def resource(self, owner: str, path: str) -> str | None:
+        """The id of the operation whose result is at `path`."""
+
+    def chunks(self, id: str, attempt: int, first: int) -> AsyncIterator[bytes]:
+        """The chunks of an artifact from number `first` (0 is the first) on."""
+
+    async def queue(self, type: str, limit: int) -> list[str]:
+        """Ids of PENDING operations of a type in the order in which they will be claimed."""
+
+    async def oldest_due(self) -> dict[str, int]:
+        """For each type with PENDING operations: since when the first of them has been due."""
+
+    async def durations(self, type: str) -> list[float]:
+        """Seconds that recent successful runs of a type took, in no order; survives the expiry of the operations."""
+
+    async def workers(self) -> list[WorkerRow]:
+        """All workers that have registered and not resigned."""
+
+    async def now(self) -> Now:
+        """The time by the store's clock."""
+
+    def hints(self) -> AsyncIterator[Sequence[Hint] | None]:
+        """What other processes have committed, as it happens; None for "anything may have changed".
+
+        Ends with `close`.
+        """
+
+
+def hints_of(changes: Changes) -> list[Hint]:
+    """The hints that follow from a commit."""
+    operations = (*changes.created.values(), *changes.changed.values())
+    return [
+        Hint(o.id, o.type, o.status, o.worker, o.due_at, o.cancellation is not None and o.ended_at is None)
+        for o in operations
+    ]

@@ -1,0 +1,212 @@
+-- Every statement of the SQLite store. Lists of ids go in as one JSON array.
+
+-- name: operations_by_ids
+-- Records of all named operations that exist.
+SELECT id, record FROM operation WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: operation_by_id
+-- One record.
+SELECT record FROM operation WHERE id = ?;
+
+-- name: tombstone_by_id
+-- What is left of an expired operation.
+SELECT id, owner, expired_at FROM tombstone WHERE id = ?;
+
+-- name: key
+-- One idempotency key, unless its time is over.
+SELECT operation, fingerprint, keep_until FROM idempotency_key WHERE owner = ? AND route = ? AND key = ?;
+
+-- name: lease
+-- Until when a worker may hold operations.
+SELECT lease_until FROM worker WHERE id = ?;
+
+-- name: due
+-- The next operations of a type whose turn it is.
+SELECT id, record FROM operation WHERE type = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?;
+
+-- name: next_due
+-- When the next operation of a type becomes due.
+SELECT due_at FROM operation WHERE type = ? AND due_at > ? ORDER BY due_at LIMIT 1;
+
+-- name: running
+-- How many operations of a type run, over all owners and workers.
+SELECT sum(number) FROM tally WHERE type = ? AND status = 'PROCESSING';
+
+-- name: held
+-- What a worker holds.
+SELECT id, record FROM operation WHERE worker = ?;
+
+-- name: orphans
+-- Operations whose worker has lost its lease or is gone, at (tick, limit).
+SELECT operation.id, operation.record FROM operation LEFT JOIN worker ON worker.id = operation.worker
+WHERE operation.worker IS NOT NULL AND (worker.lease_until IS NULL OR worker.lease_until <= ?) LIMIT ?;
+
+-- name: settling
+-- Operations whose grace after a cancel is over, at (tick, limit).
+SELECT id, record FROM operation WHERE settle_at <= ? LIMIT ?;
+
+-- name: expiring
+-- Ended operations whose retention is over, at (time, limit).
+SELECT id, record FROM operation WHERE expires_at <= ? ORDER BY expires_at LIMIT ?;
+
+-- name: insert_operation
+-- A new operation.
+INSERT INTO operation (owner, type, status, due_at, worker, settle_at, expires_at, record, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: move_operation
+-- An operation whose indexed columns change.
+UPDATE operation SET owner = ?, type = ?, status = ?, due_at = ?, worker = ?, settle_at = ?, expires_at = ?, record = ? WHERE id = ?;
+
+-- name: update_operation
+-- An operation that changes but stays where it is in every index.
+UPDATE operation SET record = ? WHERE id = ?;
+
+-- name: insert_event
+-- One event.
+INSERT INTO event (operation, sequence, body) VALUES (?, ?, ?);
+
+-- name: put_payload
+-- An input or a checkpoint.
+INSERT INTO payload (operation, name, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body;
+
+-- name: copy_input
+-- The input of (new operation, old operation) for a retry.
+INSERT INTO payload (operation, name, body) SELECT ?, name, body FROM payload WHERE operation = ? AND name = 'input';
+
+-- name: payload
+-- One payload by (operation, name).
+SELECT body FROM payload WHERE operation = ? AND name = ?;
+
+-- name: put_chunk
+-- One chunk of an artifact; an attempt may write it again after an unclear answer.
+INSERT INTO chunk (operation, attempt, number, body) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body;
+
+-- name: drop_chunks
+-- All chunks of an operation but those of one attempt.
+DELETE FROM chunk WHERE operation = ? AND attempt <> ?;
+
+-- name: chunk
+-- One chunk.
+SELECT body FROM chunk WHERE operation = ? AND attempt = ? AND number = ?;
+
+-- name: insert_line
+-- One line of a log.
+INSERT INTO log_line (operation, line, body) VALUES (?, ?, ?);
+
+-- name: put_key
+-- An idempotency key; it takes the place of one whose time is over.
+INSERT INTO idempotency_key (owner, route, key, operation, fingerprint, keep_until) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET operation = excluded.operation, fingerprint = excluded.fingerprint, keep_until = excluded.keep_until, drop_at = NULL;
+
+-- name: put_resource
+-- Where the result of an operation is found.
+INSERT INTO resource (owner, path, operation) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET operation = excluded.operation;
+
+-- name: resource
+-- The operation whose result is at a path.
+SELECT operation FROM resource WHERE owner = ? AND path = ?;
+
+-- name: put_lease
+-- A worker's lease.
+INSERT INTO worker (id, lease_until, about) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET lease_until = excluded.lease_until;
+
+-- name: drop_worker
+-- A worker is gone.
+DELETE FROM worker WHERE id = ?;
+
+-- name: drop_lost_workers
+-- Workers whose lease ran out before a tick and which hold nothing any more.
+DELETE FROM worker WHERE lease_until <= ? AND NOT EXISTS (SELECT 1 FROM operation WHERE operation.worker = worker.id);
+
+-- name: expire_leases
+-- The ticks of another boot mean nothing: all leases are over.
+UPDATE worker SET lease_until = 0;
+
+-- name: add_to_tally
+-- A difference of how many operations there are.
+INSERT INTO tally (owner, type, status, number) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET number = number + excluded.number;
+
+-- name: put_duration
+-- A run time, over the oldest of its type.
+INSERT INTO duration (type, slot, milliseconds) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET milliseconds = excluded.milliseconds;
+
+-- name: durations
+-- Recent run times of a type.
+SELECT milliseconds FROM duration WHERE type = ?;
+
+-- name: insert_tombstone
+-- An operation has expired.
+INSERT INTO tombstone (id, owner, expired_at) VALUES (?, ?, ?);
+
+-- name: drop_operation
+-- Its record.
+DELETE FROM operation WHERE id = ?;
+
+-- name: drop_events
+-- Its events.
+DELETE FROM event WHERE operation = ?;
+
+-- name: drop_payloads
+-- Its input and checkpoint.
+DELETE FROM payload WHERE operation = ?;
+
+-- name: drop_lines
+-- Its log.
+DELETE FROM log_line WHERE operation = ?;
+
+-- name: drop_resources
+-- Its path.
+DELETE FROM resource WHERE operation = ?;
+
+-- name: free_key
+-- The key of an expired operation, by (now, owner, route, key): it goes as soon as its minimal lifetime is over.
+UPDATE idempotency_key SET drop_at = max(keep_until, ?) WHERE owner = ? AND route = ? AND key = ?;
+
+-- name: forget_tombstones
+-- Tombstones from before (time, limit).
+DELETE FROM tombstone WHERE id IN (SELECT id FROM tombstone WHERE expired_at <= ? ORDER BY expired_at LIMIT ?);
+
+-- name: forget_keys
+-- Keys whose time is over at (time, limit).
+DELETE FROM idempotency_key WHERE (owner, route, key) IN
+    (SELECT owner, route, key FROM idempotency_key WHERE drop_at <= ? ORDER BY drop_at LIMIT ?);
+
+-- name: partitions
+-- Which (owner, type, status) there are, and how many operations are in each.
+SELECT owner, type, status, number FROM tally WHERE number > 0;
+
+-- name: partitions_of_owner
+-- The same for one owner.
+SELECT owner, type, status, number FROM tally WHERE owner = ? AND number > 0;
+
+-- name: newest
+-- The newest operations in one partition, by (owner, type, status, before, limit).
+SELECT id FROM operation WHERE owner = ? AND type = ? AND status = ? AND id < ? ORDER BY id DESC LIMIT ?;
+
+-- name: events
+-- Events of an operation, by (operation, after, limit).
+SELECT body FROM event WHERE operation = ? AND sequence > ? ORDER BY sequence LIMIT ?;
+
+-- name: lines
+-- Lines of a log, by (operation, after, limit).
+SELECT body FROM log_line WHERE operation = ? AND line > ? ORDER BY line LIMIT ?;
+
+-- name: queue
+-- Who waits, in the order of their turn, by (type, limit).
+SELECT id FROM operation WHERE type = ? AND due_at IS NOT NULL ORDER BY due_at, id LIMIT ?;
+
+-- name: oldest_due
+-- Since when the first of a type has been waiting.
+SELECT due_at FROM operation WHERE type = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT 1;
+
+-- name: workers
+-- All workers and whether their lease holds, at a tick.
+SELECT id, lease_until > ?, about FROM worker;
+
+-- name: fact
+-- A fact about this file.
+SELECT value FROM fact WHERE name = ?;
+
+-- name: put_fact
+-- A fact about this file.
+INSERT INTO fact (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value;

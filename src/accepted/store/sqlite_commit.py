@@ -1,0 +1,241 @@
+"""The commit on SQLite: begin, load what the batch needs, fold, save what changed, commit (house, section 5).
+
+`Recorder` is synchronous and belongs to one thread at a time; a thread of this process or a process of its own drives
+it. After any failure the connection is thrown away: what a failed fsync has left behind is never built upon
+(guarantee D5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apsw
+import msgspec
+
+from ..contract.fold import fold
+from ..contract.ledger import Changes, Facts, KeyRow, Needs, Tombstone, needs
+from ..contract.operation import SUCCEEDED, Now, Operation, Status
+from ..contract.transition import Transition
+from .clock import Clock
+from .protocol import Committed, Work, hints_of
+from .sqlite_schema import SQL, connect, migrate, unavailable
+from .turnstile import Turnstile
+
+CHECKPOINT_PAGES = 2000  # 8 MiB of WAL: a checkpoint then delays one commit by about 10 ms
+DURATION_SLOTS = 64
+
+_encode = msgspec.json.encode
+decode_operation = msgspec.json.Decoder(Operation).decode
+
+
+class Recorder:
+    """The writing connection to one file."""
+
+    def __init__(self, path: str, clock: Clock, *, vfs: str | None = None) -> None:
+        self.path = path
+        self.turnstile = Turnstile(path)
+        self._clock = clock
+        self._vfs = vfs
+        self._connection: apsw.Connection | None = None
+        self._wal_pages = 0
+
+    def open(self) -> None:
+        """Connect and migrate, so that trouble shows at the start."""
+        with self.turnstile:
+            self._connected()
+
+    def commit(self, batch: Sequence[Transition]) -> Committed:
+        """One durable transaction; the caller holds the turnstile."""
+        try:
+            with unavailable():
+                return self._committed(self._connected(), list(batch))
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def tidy(self) -> None:
+        """Checkpoint when the WAL has grown; still within the turn, for otherwise it would be busy and the WAL
+        never wrap.
+        """
+        if self._wal_pages > CHECKPOINT_PAGES and self._connection is not None:
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self._wal_pages = 0
+            except apsw.Error:
+                self._disconnect()
+
+    def close(self) -> None:
+        """Leave a file without a WAL behind where nobody else has it open."""
+        self._disconnect()
+        self.turnstile.close()
+
+    def _connected(self) -> apsw.Connection:
+        if self._connection is None:
+            connection = connect(self.path, vfs=self._vfs)
+            migrate(connection, self._clock)
+            connection.set_wal_hook(self._note_wal)
+            self._connection = connection
+        return self._connection
+
+    def _note_wal(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        self._wal_pages = pages
+        return 0  # SQLITE_OK
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close(force=True)
+
+    def _committed(self, connection: apsw.Connection, batch: list[Transition]) -> Committed:
+        connection.execute("BEGIN IMMEDIATE")
+        now = self._clock.now()
+        changes = fold(batch, load(connection, needs(batch), now), now)
+        save(connection, changes, now)
+        work = {id: _work(connection, changes, id) for id in changes.claimed}
+        connection.execute("COMMIT")
+        return Committed(
+            outcomes=changes.outcomes,
+            operations=(*changes.created.values(), *changes.changed.values()),
+            events=changes.events,
+            work=work,
+            hints=hints_of(changes),
+        )
+
+
+# --- load
+
+
+def load(connection: apsw.Connection, wanted: Needs, now: Now) -> Facts:
+    """The rows that the batch has to see."""
+    facts = Facts()
+    ids = set(wanted.operations)
+    for key in wanted.keys:
+        for operation_id, fingerprint, keep_until in connection.execute(SQL["key"], key):
+            facts.keys[key] = KeyRow(operation_id, fingerprint, keep_until)
+            ids.add(operation_id)
+    if ids:
+        _take(facts, connection.execute(SQL["operations_by_ids"], (_encode(list(ids)).decode(),)))
+    for worker in wanted.workers:
+        for (lease_until,) in connection.execute(SQL["lease"], (worker,)):
+            facts.leases[worker] = lease_until
+    for worker in wanted.holdings:
+        facts.holdings[worker] = _take(facts, connection.execute(SQL["held"], (worker,)))
+    for type, room in wanted.due.items():
+        _load_due(connection, facts, type, room, now)
+    for type in wanted.running:
+        facts.running[type] = connection.execute(SQL["running"], (type,)).fetchall()[0][0] or 0
+    if wanted.orphans:
+        limit = (now.tick, wanted.orphans)
+        orphans = _take(facts, connection.execute(SQL["orphans"], limit))
+        facts.orphans = list(dict.fromkeys(orphans + _take(facts, connection.execute(SQL["settling"], limit))))
+    if wanted.expiring:
+        facts.expiring = _take(facts, connection.execute(SQL["expiring"], (now.wall, wanted.expiring)))
+    return facts
+
+
+def _load_due(connection: apsw.Connection, facts: Facts, type: str, room: int, now: Now) -> None:
+    facts.due[type] = _take(facts, connection.execute(SQL["due"], (type, now.wall, room)))
+    for (due_at,) in connection.execute(SQL["next_due"], (type, now.wall)):
+        facts.next_due[type] = due_at
+
+
+def _take(facts: Facts, rows: Iterable[tuple[Any, ...]]) -> list[str]:
+    taken = []
+    for id, record in rows:
+        facts.operations[id] = decode_operation(record)
+        taken.append(id)
+    return taken
+
+
+# --- save
+
+
+def save(connection: apsw.Connection, changes: Changes, now: Now) -> None:
+    """Everything that the batch has changed."""
+    many = connection.executemany
+    if changes.created:
+        many(SQL["insert_operation"], [_row(operation) for operation in changes.created.values()])
+    for id, operation in changes.changed.items():
+        if id in changes.moved:
+            connection.execute(SQL["move_operation"], _row(operation))
+        else:
+            connection.execute(SQL["update_operation"], (_encode(operation), id))
+    if changes.events:
+        many(SQL["insert_event"], [(e.operation_id, e.sequence, _encode(e)) for e in changes.events])
+    _save_payloads(connection, changes)
+    _save_workers(connection, changes, now)
+    for id, attempt in changes.dropped_chunks.items():
+        connection.execute(SQL["drop_chunks"], (id, attempt))
+    many(SQL["add_to_tally"], [(*group, number) for group, number in changes.tally.items() if number])
+    _save_durations(connection, changes, now)
+    if changes.buried:
+        _bury(connection, changes, now)
+    if changes.forget is not None:
+        connection.execute(SQL["forget_tombstones"], changes.forget)
+        connection.execute(SQL["forget_keys"], (now.wall, changes.forget[1]))
+
+
+def _row(operation: Operation) -> tuple[Any, ...]:
+    settling = operation.cancellation if operation.worker is not None else None
+    return (
+        operation.owner,
+        operation.type,
+        operation.status,
+        operation.due_at if operation.status is Status.PENDING else None,
+        operation.worker,
+        settling.settle_at if settling else None,
+        operation.expires_at,
+        _encode(operation),
+        operation.id,
+    )
+
+
+def _save_payloads(connection: apsw.Connection, changes: Changes) -> None:
+    many = connection.executemany
+    if changes.inputs:
+        many(SQL["put_payload"], [(id, "input", body) for id, body in changes.inputs.items()])
+    if changes.copied_inputs:
+        many(SQL["copy_input"], list(changes.copied_inputs.items()))
+    if changes.checkpoints:
+        many(SQL["put_payload"], [(id, "checkpoint", body) for id, body in changes.checkpoints.items()])
+    if changes.chunks:
+        many(SQL["put_chunk"], changes.chunks)
+    if changes.lines:
+        many(SQL["insert_line"], [(id, line.line, _encode(line)) for id, line in changes.lines])
+    if changes.keys:
+        many(SQL["put_key"], [(*key, *row) for key, row in changes.keys.items()])
+    if changes.resources:
+        many(SQL["put_resource"], [(*path, id) for path, id in changes.resources.items()])
+
+
+def _save_workers(connection: apsw.Connection, changes: Changes, now: Now) -> None:
+    for id, (until, about) in changes.leases.items():
+        connection.execute(SQL["put_lease"], (id, until, _encode(about)))
+        connection.execute(SQL["drop_lost_workers"], (now.tick - 60_000,))
+    for id in changes.resigned:
+        connection.execute(SQL["drop_worker"], (id,))
+
+
+def _save_durations(connection: apsw.Connection, changes: Changes, now: Now) -> None:
+    for number, id in enumerate(changes.moved):
+        operation = changes.changed.get(id) or changes.created.get(id)
+        if operation is not None and operation.status in SUCCEEDED and operation.attempt_at is not None:
+            took = (operation.ended_at or now.wall) - operation.attempt_at
+            connection.execute(SQL["put_duration"], (operation.type, (now.wall + number) % DURATION_SLOTS, took))
+
+
+def _bury(connection: apsw.Connection, changes: Changes, now: Now) -> None:
+    many = connection.executemany
+    ids = [(tombstone.id,) for tombstone in changes.buried]
+    for name in ("drop_operation", "drop_events", "drop_payloads", "drop_lines", "drop_resources"):
+        many(SQL[name], ids)
+    many(SQL["drop_chunks"], [(id, -1) for (id,) in ids])
+    many(SQL["insert_tombstone"], [tuple(Tombstone(*t)) for t in changes.buried])
+    many(SQL["free_key"], [(now.wall, *key) for key in changes.freed_keys])
+
+
+def _work(connection: apsw.Connection, changes: Changes, id: str) -> Work:
+    operation = changes.changed.get(id) or changes.created[id]
+    bodies = [connection.execute(SQL["payload"], (id, name)).fetchone() for name in ("input", "checkpoint")]
+    return Work(operation, bodies[0][0] if bodies[0] else b"null", bodies[1][0] if bodies[1] else None)

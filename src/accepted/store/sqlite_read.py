@@ -1,0 +1,120 @@
+"""Reading one SQLite file. WAL readers wait for no writer and see each commit as soon as it is durable.
+
+Short reads by key are done where they are asked for: they take microseconds, a hop to another thread would take longer.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from ..contract.event import Event
+from ..contract.ledger import Tombstone
+from ..contract.operation import LogLine, Now, Operation, Status
+from .protocol import Selection, WorkerRow
+from .sqlite_commit import decode_operation
+from .sqlite_schema import SQL, connect, unavailable
+
+_LAST_ID = "op-~"  # sorts after every id
+
+_decode_event = msgspec.json.Decoder(Event).decode
+_decode_line = msgspec.json.Decoder(LogLine).decode
+
+
+class Reader:
+    """A reading connection; one thread at a time."""
+
+    def __init__(self, path: str) -> None:
+        self._connection = connect(path)
+        self._connection.execute("PRAGMA query_only = ON")
+
+    def close(self) -> None:
+        self._connection.close(force=True)
+
+    def operation(self, id: str) -> Operation | Tombstone | None:
+        with unavailable():
+            row = self._connection.execute(SQL["operation_by_id"], (id,)).fetchone()
+            if row is not None:
+                return decode_operation(row[0])
+            row = self._connection.execute(SQL["tombstone_by_id"], (id,)).fetchone()
+            return Tombstone(*row) if row is not None else None
+
+    def operations(self, selection: Selection) -> list[Operation]:
+        wanted = selection.skip + selection.limit
+        before = selection.before or _LAST_ID
+        newest = [
+            self._column("newest", (owner, type, status, before, wanted))
+            for owner, type, status, _ in self._partitions(selection)
+        ]
+        page = heapq.nlargest(wanted, (id for ids in newest for id in ids))[selection.skip :]
+        found = [self.operation(id) for id in page]
+        return [operation for operation in found if isinstance(operation, Operation)]
+
+    def count(self, selection: Selection) -> int:
+        return sum(number for *_, number in self._partitions(selection))
+
+    def tally(self) -> dict[tuple[str, Status], int]:
+        total: Counter[tuple[str, Status]] = Counter()
+        for _, type, status, number in self._rows("partitions", ()):
+            total[type, Status(status)] += number
+        return dict(total)
+
+    def _partitions(self, selection: Selection) -> list[tuple[str, str, str, int]]:
+        if selection.owner is None:
+            rows = self._rows("partitions", ())
+        else:
+            rows = self._rows("partitions_of_owner", (selection.owner,))
+        types, statuses = selection.types, selection.statuses
+        return [r for r in rows if (types is None or r[1] in types) and (statuses is None or r[2] in statuses)]
+
+    def input(self, id: str) -> bytes | None:
+        body: bytes | None = self._first("payload", (id, "input"))
+        return body
+
+    def events(self, id: str, after: int, limit: int) -> list[Event]:
+        return [_decode_event(body) for body in self._column("events", (id, after, limit))]
+
+    def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
+        return [_decode_line(body) for body in self._column("lines", (id, after, limit))]
+
+    def resource(self, owner: str, path: str) -> str | None:
+        id: str | None = self._first("resource", (owner, path))
+        return id
+
+    def chunk(self, id: str, attempt: int, number: int) -> bytes | None:
+        body: bytes | None = self._first("chunk", (id, attempt, number))
+        return body
+
+    def queue(self, type: str, limit: int) -> list[str]:
+        return self._column("queue", (type, limit))
+
+    def oldest_due(self) -> dict[str, int]:
+        waiting = {type for type, status in self.tally() if status is Status.PENDING}
+        return {type: due_at for type in waiting if (due_at := self._first("oldest_due", (type,))) is not None}
+
+    def durations(self, type: str) -> list[float]:
+        return [milliseconds / 1000 for milliseconds in self._column("durations", (type,))]
+
+    def workers(self, now: Now) -> list[WorkerRow]:
+        rows = self._rows("workers", (now.tick,))
+        return [WorkerRow(id, bool(alive), msgspec.json.decode(about)) for id, alive, about in rows]
+
+    def change_counter(self) -> int:
+        """A number that is another one once any other connection has committed."""
+        with unavailable():
+            counter: Any = self._connection.execute("PRAGMA data_version").fetchall()[0][0]
+            return int(counter)
+
+    def _rows(self, name: str, bindings: tuple[Any, ...]) -> list[Any]:
+        with unavailable():
+            return self._connection.execute(SQL[name], bindings).fetchall()
+
+    def _column(self, name: str, bindings: tuple[Any, ...]) -> list[Any]:
+        return [row[0] for row in self._rows(name, bindings)]
+
+    def _first(self, name: str, bindings: tuple[Any, ...]) -> Any:
+        rows = self._rows(name, bindings)
+        return rows[0][0] if rows else None

