@@ -47,7 +47,7 @@ class Accepted:
     ) -> None:
         self.settings: Settings = load(settings)
         self.registry = Registry()
-        self._worker = worker
+        self.worker = worker
         self._lifespan = lifespan
         self._clock = clock or Clock()
         self._node: Node | None = None
@@ -154,7 +154,9 @@ class Accepted:
             raise RuntimeError("the app has not started: await app.start(), or run it with a lifespan")
         return self._face
 
-    async def start(self, *, worker: bool | None = None, apart: bool = False) -> None:
+    async def start(
+        self, *, worker: bool | None = None, apart: bool = False, worker_id: str = "", predecessor: str = ""
+    ) -> None:
         """Open the store and begin; again does nothing.
 
         `apart` writes through a process of its own (for worker processes).
@@ -164,15 +166,24 @@ class Accepted:
         async with self._starting:
             if self._node is not None:
                 return
-            working = self._worker if worker is None else worker
+            working = self.worker if worker is None else worker
             store = open_store(self.settings, self._clock, apart=apart)
             node = Node(
                 store, self.registry, self.settings, working=working, clock=self._clock, lifespan=self._lifespan
             )
+            if node.worker is not None:
+                node.worker.succeed(worker_id, predecessor)
             await node.start()
             self._service = Service(node)
             self._face = Face(node, self._service, self.registry, self.settings)
             self._node = node
+
+    def drain(self) -> None:
+        """From now on submits get 503 and nobody waits any longer; a server calls it before it waits for its
+        connections.
+        """
+        if self._node is not None:
+            self._node.drain()
 
     async def stop(self) -> None:
         """End in good order; what runs is handed back."""

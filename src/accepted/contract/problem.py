@@ -61,8 +61,8 @@ class Refusal(Exception):
 class InvalidJson(Refusal):
     slug, title, status = "invalid-json", "Invalid JSON", 400
     explanation = (
-        "The body is not strict JSON (RFC 8259): it may be cut off, hold NaN or Infinity, repeat a member of an object, "
-        "hold a lone surrogate or bytes that are not UTF-8, or nest deeper than 64 levels."
+        "The body is not strict JSON (RFC 8259): it may be cut off, hold NaN or Infinity, repeat a member of an "
+        "object, hold a lone surrogate or bytes that are not UTF-8, or nest deeper than 64 levels."
     )
 
 
@@ -91,7 +91,10 @@ class BodyTooLarge(Refusal):
 
 class InvalidIdempotencyKey(Refusal):
     slug, title, status = "invalid-idempotency-key", "Invalid Idempotency Key", 400
-    explanation = 'An `Idempotency-Key` is 1 to 255 visible ASCII characters, quoted as a structured-field string ("8e03...") or bare.'
+    explanation = (
+        "An `Idempotency-Key` is 1 to 255 visible ASCII characters, quoted as a structured-field string "
+        '("8e03...") or bare.'
+    )
 
 
 class IdempotencyKeyReused(Refusal):
@@ -125,14 +128,17 @@ class RangeNotSatisfiable(Refusal):
 class HostNotAllowed(Refusal):
     slug, title, status = "host-not-allowed", "Host Not Allowed", 421
     explanation = (
-        "The `Host` of the request is not one that this server answers to. This protects servers on a developer's machine "
-        "from pages that rebind DNS. The operator lists names in `allowed_hosts`."
+        "The `Host` of the request is not one that this server answers to. This protects servers on a developer's "
+        "machine from pages that rebind DNS. The operator lists names in `allowed_hosts`."
     )
 
 
 class OriginNotAllowed(Refusal):
     slug, title, status = "origin-not-allowed", "Origin Not Allowed", 403
-    explanation = "A browser page from another origin asked for a change. The operator lists trusted origins in `allowed_origins`."
+    explanation = (
+        "A browser page from another origin asked for a change. "
+        "The operator lists trusted origins in `allowed_origins`."
+    )
 
 
 class OperationNotFound(Refusal):

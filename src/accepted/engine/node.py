@@ -51,7 +51,7 @@ class Node:
         self.failed = asyncio.Event()
         self.draining = False
         self._sweeper = Sweeper(self.committer, settings, clock or Clock())
-        self._worker = Worker(store, self.committer, self.feed, registry, settings, lifespan) if working else None
+        self.worker = Worker(store, self.committer, self.feed, registry, settings, lifespan) if working else None
         self._tasks: list[asyncio.Task[None]] = []
         self._capture = LogCapture()
         self.feed.follow_commits(self.metrics.on_commit)
@@ -60,24 +60,28 @@ class Node:
     @property
     def working(self) -> bool:
         """Whether operations run in this process."""
-        return self._worker is not None
+        return self.worker is not None
 
     async def start(self) -> None:
         """Open the store and begin. Raises `StoreUnavailable`."""
         await self.store.open()
         self._committing = self._supervised(self.committer.run(), "committer")
         self._tasks = [self._supervised(self.feed.run(), "feed"), self._supervised(self._sweeper.run(), "sweeper")]
-        if self._worker is not None:
+        if self.worker is not None:
             logging.getLogger().addHandler(self._capture)
-            self._tasks.append(self._supervised(self._worker.run(), "worker"))
+            self._tasks.append(self._supervised(self.worker.run(), "worker"))
+
+    def drain(self) -> None:
+        """Let nobody new in, and tell those who wait."""
+        self.draining = True
+        self.feed.end()
 
     async def stop(self) -> None:
         """End in good order within `drain_timeout` and a little."""
-        self.draining = True
-        self.feed.end()
-        if self._worker is not None:
+        self.drain()
+        if self.worker is not None:
             logging.getLogger().removeHandler(self._capture)
-            await self._worker.drain(self.settings.drain_timeout)
+            await self.worker.drain(self.settings.drain_timeout)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -155,7 +155,7 @@ class Run:
         if not self._ended.done():
             self._ended.set_result(done)
 
-    def conclude(self, done: Result | BaseException) -> Held | None:
+    def conclude(self, done: Result | BaseException) -> Held | None:  # noqa: C901  (one clause for each way to end)
         """What the end of the function means for the operation."""
         match self.reason, done:
             case Reason.LOST, _:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from ..contract.operation import Operation, Status
 from ..contract.problem import Refusal, WorkerLost
-from ..contract.transition import Claim, Claimed, Release, Renew, Renewed, Resign
+from ..contract.transition import Claim, Claimed, Release, Renew, Renewed, Rescue, Resign
 from ..settings import Settings
 from ..store.protocol import Hint, Store
 from .committer import Committer
@@ -59,6 +59,8 @@ class Worker:
         self._limits = {r.name: r.concurrency for r in registry if r.concurrency is not None}
         self._types = registry.names()
         self.id = ""
+        self._first_id = ""
+        self._predecessor = ""
         feed.follow_hints(self._on_hints)
 
     # --- life
@@ -68,7 +70,11 @@ class Worker:
         await self._user_loop.start()
         while not self._draining:
             with contextlib.suppress(WorkerLost):
-                await self._serve(os.environ.get("ACCEPTED_WORKER_ID") if not self.id else None)
+                await self._serve("" if self.id else self._first_id)
+
+    def succeed(self, id: str, predecessor: str) -> None:
+        """Work under `id`, and take back at once what a worker held that is known to be dead. Both may be empty."""
+        self._first_id, self._predecessor = id, predecessor
 
     async def drain(self, timeout: float) -> None:
         """Take nothing new; let what runs end, then ask it to stop and hand it back, all within `timeout` seconds
@@ -91,7 +97,7 @@ class Worker:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout)
 
-    async def _serve(self, id: str | None) -> None:
+    async def _serve(self, id: str) -> None:
         """From one registration to the loss of its lease."""
         self.id = id or secrets.token_hex(16)
         self._shop = Shop(
@@ -123,6 +129,11 @@ class Worker:
         while True:
             try:
                 self._renewed_at = asyncio.get_running_loop().time()
+                if self._predecessor:
+                    self._committer.commit(Resign(self._predecessor)).add_done_callback(lambda done: done.exception())
+                    self._committer.commit(Rescue(self._settings.max_crashes)).add_done_callback(
+                        lambda d: d.exception()
+                    )
                 await self._committer.commit(Renew(self.id, self._ttl_ms(), True, about))
                 return
             except Refusal as error:

@@ -49,7 +49,7 @@ class Access:
         same = origin != "null" and urlsplit(origin).netloc.lower() == host.lower()
         if not same and origin not in self._origins:
             raise OriginNotAllowed(
-                f"Pages from {origin[:100]!r} may not ask for changes; the setting allowed_origins names those that may."
+                f"Pages from {origin[:100]!r} may not ask for changes; allowed_origins names those that may."
             )
 
 

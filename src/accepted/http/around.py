@@ -74,7 +74,8 @@ class Around:
             f'<li><a href="{html.escape(call.base)}/problems/{slug}">{html.escape(title)}</a> <code>{slug}</code></li>'
             for slug, title, _, _ in sorted(catalogue())
         )
-        page = f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Problems</title><h1>Problems</h1><ul>{rows}</ul></html>\n'
+        head = '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Problems</title>'
+        page = f"{head}<h1>Problems</h1><ul>{rows}</ul></html>\n"
         await call.answer(200, page.encode(), _HTML, _CSP, NOSNIFF)
 
     async def problem(self, call: Call, slug: str) -> None:

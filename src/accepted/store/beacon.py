@@ -70,7 +70,7 @@ class Beacon:
 
     def _others(self) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
-            changed = os.stat(self._folder).st_mtime_ns
+            changed = self._folder.stat().st_mtime_ns
             if changed != self._seen:
                 # A folder's time is coarse: one that has only just changed may change again without showing it.
                 self._seen = changed if time.time_ns() - changed > _COARSE else -1
@@ -84,7 +84,7 @@ class Beacon:
             pass  # a neighbour that does not listen right now finds out by itself
         except OSError:
             with contextlib.suppress(OSError):
-                os.unlink(path)  # its process is gone
+                Path(path).unlink()  # its process is gone
 
 
 def _folder(database: str) -> Path:

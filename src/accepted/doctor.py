@@ -1,0 +1,235 @@
+"""`accepted doctor`: what is wrong with a set-up, before it shows at night."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+import click
+
+from .contract.operation import Status
+from .logs import escaped
+from .settings import InvalidSetting, Settings, load
+from .store.clock import Clock
+from .store.protocol import StoreUnavailable
+from .store.queries import migrations
+from .store.sqlite_read import Reader
+from .store.sqlite_schema import connect, migrate
+from .store.turnstile import Turnstile
+
+FINE, WARNING, WRONG = 0, 1, 2
+_MARKS = {FINE: "ok      ", WARNING: "warning ", WRONG: "WRONG   "}
+_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "glusterfs"}
+
+
+class Finding(NamedTuple):
+    """One thing looked at, and how bad it is."""
+
+    severity: int
+    text: str
+
+    def line(self) -> str:
+        """For the terminal."""
+        return _MARKS[self.severity] + escaped(self.text)
+
+
+def examine(app: str | None) -> Iterator[Finding]:
+    """Look at everything, the cheap things first; what cannot be looked at any further ends it."""
+    try:
+        settings = load({})
+    except InvalidSetting as error:
+        yield Finding(WRONG, f"settings: {error}")
+        return
+    yield Finding(FINE, "settings: all can be read")
+    yield from _settings(settings)
+    if app is not None:
+        yield from _app(app)
+    yield from _machine()
+    path = Path(settings.database.removeprefix("sqlite:///")).absolute()
+    try:
+        yield from _database(path)
+    except (StoreUnavailable, apsw.Error) as error:
+        yield Finding(WRONG, f"database: {error}")
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    if "*" in settings.allowed_hosts:
+        yield Finding(WARNING, "allowed_hosts is *: pages that rebind DNS can reach this server; name its hosts")
+    if settings.lease_ttl < 5:
+        yield Finding(
+            WARNING, f"lease_ttl is {settings.lease_ttl:g} s: an ordinary pause of a worker may cost it its work"
+        )
+    if settings.lease_ttl < settings.scan_interval:
+        yield Finding(WARNING, "scan_interval is longer than lease_ttl: orphans wait for the scan")
+    if not settings.public_url:
+        yield Finding(FINE, "public_url is empty: links are relative to the server")
+
+
+def _app(target: str) -> Iterator[Finding]:
+    from .serve import load_app
+
+    try:
+        app = load_app(target)
+    except click.ClickException as error:
+        yield Finding(WRONG, f"app: {error.message}")
+        return
+    except Exception as error:
+        yield Finding(WRONG, f"app: {target} cannot be imported: {type(error).__name__}: {error}")
+        return
+    names = ", ".join(f"{registered.name} at POST {registered.path}" for registered in app.registry)
+    yield Finding(FINE if names else WARNING, f"app: {names or 'it has no operations'}")
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding(FINE, f"SQLite {apsw.sqlite_lib_version()} (its own, carried by apsw {apsw.apsw_version()})")
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    severity = WARNING if soft < 4096 else FINE
+    yield Finding(severity, f"open files: at most {soft} (ulimit -n); each connection takes one")
+
+
+def _database(path: Path) -> Iterator[Finding]:
+    folder = path.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        yield Finding(WRONG, f"database: the folder {folder} is missing or cannot be written to")
+        return
+    yield from _disk(folder)
+    if not path.exists():
+        yield Finding(FINE, f"database: {path} does not exist yet; it is made at the start")
+        return
+    mode = path.stat().st_mode & 0o777
+    yield Finding(WARNING if mode & 0o077 else FINE, f"database: {path}, mode {mode:04o}, {_size(path)}")
+    yield from _schema(path)
+    yield from _content(path)
+
+
+def _disk(folder: Path) -> Iterator[Finding]:
+    kind = _filesystem(folder)
+    if kind in _NETWORK:
+        yield Finding(WRONG, f"disk: {folder} is on {kind}; SQLite's locks are not safe on a network file system")
+    elif kind == "tmpfs":
+        yield Finding(WARNING, f"disk: {folder} is in memory (tmpfs): a 202 does not survive a reboot")
+    free = shutil.disk_usage(folder).free
+    yield Finding(WARNING if free < 1 << 30 else FINE, f"disk: {free / (1 << 30):.1f} GiB free")
+    took = _fsync_seconds(folder)
+    yield Finding(
+        WARNING if took > 0.02 else FINE, f"disk: an fsync takes {took * 1000:.1f} ms, the least that a 202 costs"
+    )
+
+
+def _filesystem(folder: Path) -> str:
+    """The type of the file system; "unknown" where the system does not say."""
+    best = ("", "unknown")
+    try:
+        for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+            _, mount, kind, *_ = line.split()
+            if folder.is_relative_to(mount) and len(mount) >= len(best[0]):
+                best = (mount, kind)
+    except OSError:
+        pass
+    return best[1]
+
+
+def _fsync_seconds(folder: Path) -> float:
+    with tempfile.TemporaryFile(dir=folder) as file:
+        times = []
+        for _ in range(5):
+            file.write(b"\0" * 4096)
+            file.flush()
+            began = time.perf_counter()
+            os.fsync(file.fileno())
+            times.append(time.perf_counter() - began)
+    return sorted(times)[2]
+
+
+def _size(path: Path) -> str:
+    wal = Path(f"{path}-wal")
+    extra = f" and {wal.stat().st_size / (1 << 20):.1f} MiB of WAL" if wal.exists() else ""
+    return f"{path.stat().st_size / (1 << 20):.1f} MiB{extra}"
+
+
+def _schema(path: Path) -> Iterator[Finding]:
+    missing = _missing(path)
+    if missing:
+        yield Finding(WARNING, f"schema: {', '.join(missing)} not applied yet; that happens at the start")
+        return
+    connection = connect(str(path))
+    try:
+        answer = connection.execute("PRAGMA quick_check(1)").fetchall()[0][0]
+    finally:
+        connection.close(force=True)
+    yield Finding(FINE if answer == "ok" else WRONG, f"schema: up to date; integrity: {answer}")
+
+
+def _content(path: Path) -> Iterator[Finding]:
+    if _missing(path):
+        return
+    reader, now = Reader(str(path)), Clock().now()
+    try:
+        workers = reader.workers(now)
+        oldest = reader.oldest_due()
+        tally = reader.tally()
+    finally:
+        reader.close()
+    alive = sum(worker.alive for worker in workers)
+    yield Finding(FINE if alive else WARNING, f"workers: {alive} alive, {len(workers) - alive} silent")
+    pending = sum(number for (_, status), number in tally.items() if status is Status.PENDING)
+    wait = max([(now.wall - due_at) / 1000 for due_at in oldest.values()], default=0.0)
+    late = pending > 0 and wait > 60
+    yield Finding(WARNING if late else FINE, f"queue: {pending} waiting, the first for {max(wait, 0):.0f} s")
+
+
+# --- migrations
+
+
+def missing_migrations(settings: Settings) -> list[str]:
+    """Names of migrations that this database does not have yet."""
+    return _missing(_path(settings))
+
+
+def run_migrations(settings: Settings) -> list[str]:
+    """Apply what is missing; gives the names. Raises `ClickException`."""
+    path = str(_path(settings))
+
+    def run() -> list[Any]:
+        turnstile = Turnstile(path)
+        with turnstile:
+            return migrate(connect(path), Clock())
+
+    return [_name(migration) for migration in _or_say(run)]
+
+
+def _missing(path: Path) -> list[str]:
+    if not path.exists():
+        return [_name(migration) for migration in migrations("sqlite")]
+    connection = connect(str(path))
+    try:
+        applied = {row[0] for row in connection.execute("SELECT version FROM migration")}
+    except apsw.SQLError:
+        applied = set()  # a file without our table
+    finally:
+        connection.close(force=True)
+    return [_name(migration) for migration in migrations("sqlite") if migration.version not in applied]
+
+
+def _name(migration: Any) -> str:
+    return f"{migration.version:04d}_{migration.name}"
+
+
+def _path(settings: Settings) -> Path:
+    if not settings.database.startswith("sqlite:///"):
+        raise click.ClickException("This version migrates SQLite files only.")
+    return Path(settings.database.removeprefix("sqlite:///"))
+
+
+def _or_say(run: Callable[[], list[Any]]) -> list[Any]:
+    try:
+        return run()
+    except StoreUnavailable as error:
+        raise click.ClickException(str(error)) from None

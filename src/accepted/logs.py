@@ -1,0 +1,76 @@
+"""What `accepted serve` and `accepted worker` write to standard error: one line for each record, as text or as JSON.
+
+Text of users may stand in a message, so control characters are escaped: nothing that a client sends can forge a line
+or move a terminal's cursor.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+
+import msgspec
+
+from .contract.wire import timestamp
+
+_CONTEXT = {"operation_id": "operationId", "operation_type": "type", "attempt": "attempt", "traceparent": "traceparent"}
+
+
+def configure(format: str, level: str = "INFO") -> None:
+    """Send everything to standard error, in the format of the setting `log_format`."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if format == "json" else TextLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for chatty in ("httpx2", "uvicorn"):
+        logging.getLogger(chatty).setLevel("WARNING")
+
+
+class TextLines(logging.Formatter):
+    """For people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = f"{_time(record)} {record.levelname:<7} {escaped(record.getMessage())}"
+        context = [f"{word}={value}" for word, value in _context(record).items() if word != "operationId"]
+        if context:
+            line += "  " + escaped(" ".join(context))
+        if record.exc_info and record.exc_info[1] is not None:
+            text = "".join(traceback.format_exception(record.exc_info[1])).rstrip()
+            line += "\n" + "\n".join("    " + escaped(part) for part in text.split("\n"))
+        return line
+
+
+class JsonLines(logging.Formatter):
+    """For collectors."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "timestamp": _time(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_context(record),
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            line["exception"] = "".join(traceback.format_exception(record.exc_info[1]))
+        return msgspec.json.encode(line, enc_hook=str).decode("utf-8", "replace")
+
+
+def _time(record: logging.LogRecord) -> str:
+    return timestamp(int(record.created * 1000))
+
+
+def _context(record: logging.LogRecord) -> dict[str, object]:
+    found = {word: getattr(record, name, None) for name, word in _CONTEXT.items()}
+    return {word: value for word, value in found.items() if value is not None}
+
+
+def escaped(text: str) -> str:
+    """Text that stays on its line and moves no cursor."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    )
