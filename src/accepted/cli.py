@@ -32,9 +32,7 @@ _database = click.option("--database", metavar="URL", help="sqlite:///path; else
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(0, 256), help="Worker processes.")
 @click.option("--insecure-no-auth", is_flag=True, help="Listen beyond this machine although anybody could use it.")
 @_database
-def serve(
-    app: str, host: str, port: int, workers: int, insecure_no_auth: bool, database: str | None
-) -> None:
+def serve(app: str, host: str, port: int, workers: int, insecure_no_auth: bool, database: str | None) -> None:
     """Serve APP (module:name): a web process and worker processes."""
     _serve(app, host, port, workers, insecure_no_auth, database, hints=())
 

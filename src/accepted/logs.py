@@ -7,7 +7,7 @@ or move a terminal's cursor.
 from __future__ import annotations
 
 import logging
-import sys
+import os
 import traceback
 
 import msgspec
@@ -19,7 +19,7 @@ _CONTEXT = {"operation_id": "operationId", "operation_type": "type", "attempt": 
 
 def configure(format: str, level: str = "INFO") -> None:
     """Send everything to standard error, in the format of the setting `log_format`."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StandardError()
     handler.setFormatter(JsonLines() if format == "json" else TextLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -28,14 +28,27 @@ def configure(format: str, level: str = "INFO") -> None:
         logging.getLogger(chatty).setLevel("WARNING")
 
 
+class StandardError(logging.Handler):
+    """Each record is one write, so that lines of several processes do not mix."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            os.write(2, (self.format(record) + "\n").encode("utf-8", "replace"))
+        except OSError:
+            pass  # nobody reads standard error any more; that must not fail the work
+        except Exception:
+            self.handleError(record)
+
+
 class TextLines(logging.Formatter):
     """For people."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = f"{_time(record)} {record.levelname:<7} {escaped(record.getMessage())}"
-        context = [f"{word}={value}" for word, value in _context(record).items() if word != "operationId"]
-        if context:
-            line += "  " + escaped(" ".join(context))
+        if hasattr(record, "operation_type"):
+            line += escaped(f"  type={record.operation_type} attempt={getattr(record, 'attempt', '')}")
+            if trace := getattr(record, "traceparent", None):
+                line += escaped(f" traceparent={trace}")
         if record.exc_info and record.exc_info[1] is not None:
             text = "".join(traceback.format_exception(record.exc_info[1])).rstrip()
             line += "\n" + "\n".join("    " + escaped(part) for part in text.split("\n"))

@@ -221,7 +221,6 @@ def run_web(target: str, descriptor: int) -> None:
 
     config = uvicorn.Config(
         _WebOnly(app),
-        fd=descriptor,
         lifespan="on",
         access_log=False,
         log_config=None,
@@ -239,7 +238,8 @@ def run_web(target: str, descriptor: int) -> None:
         loop_factory = config.get_loop_factory()
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             watch(runner.get_loop())
-            runner.run(server.serve())
+            # The socket object, not its number: uvicorn takes a number for a Unix socket and leaves Nagle's delay on.
+            runner.run(server.serve(sockets=[socket.socket(fileno=descriptor)]))
     if not server.started:
         sys.exit(1)
 

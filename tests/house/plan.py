@@ -13,12 +13,15 @@ FRONT_DOOR = "__init__"
 # From the ground up. A floor imports only floors below it; rooms of one floor do not import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("contract",),
-    ("store", "client", "settings"),
+    ("store", "client", "settings", "version"),
     ("engine",),
     ("service",),
-    ("http",),
+    ("http", "handle"),
     ("app",),
     (FRONT_DOOR,),
+    ("logs",),
+    ("serve",),
+    ("doctor",),
     ("cli", "testing"),
     ("demo",),
 )
@@ -34,11 +37,12 @@ ORDERS: dict[str, tuple[str, ...]] = {
         "protocol", "clock", "turnstile", "queries", "migrations",
     ),
     "engine": (
-        "node", "worker", "runner", "attempt", "delivery", "sweeper", "metrics", "registry", "committer", "feed",
-        "estimate", "artifact", "model",
+        "node", "worker", "child", "runner", "isolation", "execution", "result", "registry", "attempt", "delivery",
+        "sweeper", "metrics", "journal", "committer", "feed", "estimate", "mailbox", "artifact", "model",
     ),
     "http": (
-        "app", "operations", "jobs", "streams", "webhooks", "openapi", "dashboard", "access", "headers", "body",
+        "install", "app", "operations", "results", "jobs", "streams", "webhooks", "around", "openapi", "openapi_parts",
+        "dashboard", "call", "access", "headers", "body",
     ),
 }  # fmt: skip
 

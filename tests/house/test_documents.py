@@ -20,7 +20,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 SETTLED = {
     "allowed_hosts", "allowed_origins", "artifact_limit", "body_limit", "cancel_grace", "database", "drain_timeout",
     "lease_ttl", "max_crashes", "notify", "poll_minimum", "public_url", "result_limit", "retention", "scan_interval",
-    "trusted_proxies", "wait_limit", "webhook_allow_http", "webhook_allow_networks",
+    "trusted_proxies", "wait_limit",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import accepted
 from tests.house.surface import silent
 
 # A name added here is a promise to every user: it goes to the CHANGELOG too.
-EXPORTS = ["Accepted", "Artifact", "Attempt", "Cancelled", "Failure"]
+EXPORTS = ["Accepted", "Artifact", "Attempt", "Cancelled", "Failure", "Handle"]
 
 
 def test_the_exports_are_those_written_down() -> None:

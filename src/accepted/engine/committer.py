@@ -17,7 +17,6 @@ from ..contract.problem import InvariantViolation, Overloaded, Refusal, StorageF
 from ..contract.transition import Accept, Transition
 from ..store.protocol import Committed, Store, StoreFull, StoreUnavailable, Work
 from .feed import Feed
-from .metrics import Metrics
 
 log = logging.getLogger("accepted.engine")
 
@@ -30,10 +29,9 @@ _Waiting = tuple[Transition, "asyncio.Future[Any]", float]
 class Committer:
     """Commits transitions in groups and publishes what came of them."""
 
-    def __init__(self, store: Store, feed: Feed, metrics: Metrics, *, queue_limit: int = 5_000) -> None:
+    def __init__(self, store: Store, feed: Feed, *, queue_limit: int = 5_000) -> None:
         self._store = store
         self._feed = feed
-        self._metrics = metrics
         self._queue_limit = queue_limit
         self._waiting: deque[_Waiting] = deque()
         self._accepts = 0
@@ -90,14 +88,14 @@ class Committer:
         except Exception as error:
             await self._halve(batch, error)
         else:
-            self._metrics.on_batch(len(batch), time.monotonic() - began)
             self._resolve(batch, committed)
+            self._feed.publish(committed, time.monotonic() - began)
 
     async def _halve(self, batch: list[_Waiting], error: Exception) -> None:
         if len(batch) == 1:
             log.error("a transition cannot be committed: %s", type(batch[0][0]).__name__, exc_info=error)
             if isinstance(error, InvariantViolation):
-                self._metrics.on_violation()
+                self._feed.alarm()
             _fail(batch, error)
             return
         middle = len(batch) // 2
@@ -113,7 +111,6 @@ class Committer:
                 future.set_exception(outcome)
             else:
                 future.set_result(outcome)
-        self._feed.publish(committed)
 
 
 def _too_late(waiting: _Waiting) -> bool:

@@ -117,6 +117,8 @@ class UserLoop:
                 self._started.set_exception(error)
                 return
             raise
+        finally:
+            self._loop.close()
 
     async def _live(self) -> None:
         self._stop = asyncio.Event()

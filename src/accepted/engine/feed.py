@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..store.protocol import Committed, Hint, Store
 
-OnCommit = Callable[[Committed], None]
+OnCommit = Callable[[Committed, float], None]
 OnHints = Callable[[Sequence[Hint] | None], None]
 
 
@@ -34,11 +34,16 @@ class Feed:
         self._watches: dict[str, set[Watch]] = {}
         self._on_commit: list[OnCommit] = []
         self._on_hints: list[OnHints] = []
+        self._on_alarm: list[Callable[[], None]] = []
         self.ending = asyncio.Event()
 
     def follow_commits(self, follower: OnCommit) -> None:
-        """Call `follower` with each commit of this process."""
+        """Call `follower` with each commit of this process, and the seconds that it took."""
         self._on_commit.append(follower)
+
+    def follow_alarms(self, follower: Callable[[], None]) -> None:
+        """Call `follower` when the lifecycle has caught a bug of ours before it was stored."""
+        self._on_alarm.append(follower)
 
     def follow_hints(self, follower: OnHints) -> None:
         """Call `follower` with hints about all commits, of this process and of others."""
@@ -57,11 +62,16 @@ class Feed:
             if not watches:
                 del self._watches[operation_id]
 
-    def publish(self, committed: Committed) -> None:
+    def publish(self, committed: Committed, seconds: float) -> None:
         """A commit of this process."""
         for follower in self._on_commit:
-            follower(committed)
+            follower(committed, seconds)
         self._pass_on(committed.hints)
+
+    def alarm(self) -> None:
+        """An invariant was about to be violated."""
+        for follower in self._on_alarm:
+            follower()
 
     async def run(self) -> None:
         """Pass on what other processes have committed, until the store closes."""

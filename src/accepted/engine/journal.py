@@ -8,12 +8,33 @@ DEBUG.
 from __future__ import annotations
 
 import logging
+import os
 
 from ..contract.event import Event
 from ..contract.operation import Operation, Status
 from ..store.protocol import Committed
 
 log = logging.getLogger("accepted.operation")
+
+_NEW = logging.makeLogRecord({"name": log.name, "process": os.getpid()}).__dict__
+
+
+class Line(logging.LogRecord):
+    """A record made for speed: it knows what is said here and does not look for its caller, thread or task."""
+
+    def __init__(self, level: int, message: str, event: Event, operation: Operation) -> None:
+        self.__dict__.update(
+            _NEW,
+            msg=message,
+            levelno=level,
+            levelname=logging.getLevelName(level),
+            created=event.at / 1000,
+            operation_id=operation.id,
+            operation_type=operation.type,
+            attempt=event.attempt,
+            traceparent=operation.trace,
+        )
+
 
 _ENDS = {
     Status.COMPLETED: "completed",
@@ -23,7 +44,7 @@ _ENDS = {
 }
 
 
-def on_commit(committed: Committed) -> None:
+def on_commit(committed: Committed, _seconds: float) -> None:
     """Follows the feed."""
     if not log.isEnabledFor(logging.INFO):
         return
@@ -39,13 +60,7 @@ def _write(event: Event, operation: Operation) -> None:
     if not log.isEnabledFor(level):
         return
     detail = f": {operation.error.detail}" if word == "failed" and operation.error is not None else ""
-    extra = {
-        "operation_id": operation.id,
-        "operation_type": operation.type,
-        "attempt": event.attempt,
-        "traceparent": operation.trace,
-    }
-    log.log(level, "%s %s%s", operation.id, word, detail, extra=extra)
+    log.handle(Line(level, f"{operation.id} {word}{detail}", event, operation))
 
 
 def _word(event: Event, operation: Operation) -> str:

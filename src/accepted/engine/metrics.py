@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily
@@ -26,11 +27,15 @@ _COMMIT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
+M = TypeVar("M", Counter, Histogram)
+
+
 class Metrics:
     """One set of metrics; several in one process do not mix."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._children: dict[tuple[Any, tuple[str, ...]], Any] = {}
         registry = self.registry = CollectorRegistry()
         self._submissions = Counter(
             "accepted_submissions", "Submits, by what became of them.", ["type", "outcome"], registry=registry
@@ -70,10 +75,12 @@ class Metrics:
 
     def submitted(self, type: str, outcome: str) -> None:
         """A submit was "accepted", "replayed", or refused with a problem's slug."""
-        self._submissions.labels(type, outcome).inc()
+        self._child(self._submissions, type, outcome).inc()
 
-    def on_commit(self, committed: Committed) -> None:
+    def on_commit(self, committed: Committed, seconds: float) -> None:
         """Follows the feed."""
+        self._batch.observe(len(committed.outcomes))
+        self._commit.observe(seconds)
         operations = {operation.id: operation for operation in committed.operations}
         for event in committed.events:
             operation = operations.get(event.operation_id)
@@ -81,14 +88,9 @@ class Metrics:
                 self._on_event(event, operation)
         for outcome in committed.outcomes:
             if isinstance(outcome, StaleAttempt):
-                self._attempts.labels("", "stale").inc()
+                self._child(self._attempts, "", "stale").inc()
 
-    def on_batch(self, size: int, seconds: float) -> None:
-        """One group commit has taken so long."""
-        self._batch.observe(size)
-        self._commit.observe(seconds)
-
-    def on_violation(self) -> None:
+    def on_alarm(self) -> None:
         """The lifecycle caught a step that its table does not have."""
         self._violations.inc()
 
@@ -96,15 +98,22 @@ class Metrics:
         type = operation.type
         if event.status is Status.PROCESSING:
             if operation.attempt_at == event.at and operation.progress == event.progress:
-                self._wait.labels(type).observe(max(event.at - operation.due_at, 0) / 1000)
+                self._child(self._wait, type).observe(max(event.at - operation.due_at, 0) / 1000)
             return
         if event.status is Status.PENDING:
-            self._attempts.labels(type, "returned").inc()
+            self._child(self._attempts, type, "returned").inc()
             return
-        self._operations.labels(type, event.status).inc()
+        self._child(self._operations, type, event.status).inc()
         if operation.attempt_at is not None:
-            self._attempts.labels(type, event.status.lower()).inc()
-            self._run.labels(type).observe(max(event.at - operation.attempt_at, 0) / 1000)
+            self._child(self._attempts, type, event.status.lower()).inc()
+            self._child(self._run, type).observe(max(event.at - operation.attempt_at, 0) / 1000)
+
+    def _child(self, metric: M, *labels: str) -> M:
+        """`metric.labels(...)`, remembered: the library looks it up under a lock each time."""
+        child = self._children.get((metric, labels))
+        if child is None:
+            child = self._children[metric, labels] = metric.labels(*labels)
+        return child
 
     # --- the scrape
 

@@ -46,7 +46,7 @@ class Node:
         self.registry = registry
         self.feed = Feed(store)
         self.metrics = Metrics(store)
-        self.committer = Committer(store, self.feed, self.metrics, queue_limit=settings.queue_limit)
+        self.committer = Committer(store, self.feed, queue_limit=settings.queue_limit)
         self.estimator = Estimator(store, settings.poll_minimum)
         self.failed = asyncio.Event()
         self.draining = False
@@ -55,6 +55,7 @@ class Node:
         self._tasks: list[asyncio.Task[None]] = []
         self._capture = LogCapture()
         self.feed.follow_commits(self.metrics.on_commit)
+        self.feed.follow_alarms(self.metrics.on_alarm)
         self.feed.follow_commits(journal.on_commit)
 
     @property

@@ -23,7 +23,7 @@ _BRACKETS = (b"{", b"[")
 async def read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
     """The whole body. Raises `BodyTooLarge`, if possible before it is sent."""
     declared = headers.get(b"content-length", b"0")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
         raise BodyTooLarge(f"The limit is {limit} bytes.")
     message = await receive()
     body: bytes = message.get("body", b"")
@@ -54,9 +54,7 @@ def check_type(headers: dict[bytes, bytes]) -> None:
 def parse(body: bytes) -> Any:
     """The value of strict JSON. Raises `InvalidJson`, saying what and where."""
     try:
-        value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_members, parse_constant=_constant, parse_int=_integer
-        )
+        value = _decoder.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InvalidJson(f"The body is not UTF-8 at byte {error.start}.") from None
     except json.JSONDecodeError as error:
@@ -87,6 +85,9 @@ def _integer(digits: str) -> int:
     if len(digits) > 20 or not -_INTEGER_LIMIT <= (number := int(digits)) < _INTEGER_LIMIT:
         raise InvalidJson("An integer lies outside of 64 bits.")
     return number
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_int=_integer)
 
 
 def _check_surrogates(value: Any) -> None:

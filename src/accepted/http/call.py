@@ -44,16 +44,16 @@ class Call:
         self.started = False
 
     def header(self, name: bytes) -> str:
-        """A header's text; empty where it is missing."""
-        value = self.headers.get(name)
-        return "" if value is None else value.decode("latin-1")
+        """A header's text, all of its lines as one (RFC 9110, section 5.2); empty where it is missing."""
+        if name not in self.headers:
+            return ""
+        return ", ".join(value.decode("latin-1") for given, value in self.scope["headers"] if given == name)
 
     def preferences(self, limit: float) -> Preferences:
         """`Prefer`, all of its lines."""
         if b"prefer" not in self.headers:
             return NO_PREFERENCES
-        lines = [value.decode("latin-1") for name, value in self.scope["headers"] if name == b"prefer"]
-        return preferences(",".join(lines), limit)
+        return preferences(self.header(b"prefer"), limit)
 
     def query(self) -> list[tuple[str, str]]:
         """The query's parameters in order."""

@@ -51,11 +51,15 @@ SELECT id, record FROM operation WHERE expires_at <= ? ORDER BY expires_at LIMIT
 
 -- name: insert_operation
 -- A new operation.
-INSERT INTO operation (owner, type, status, due_at, worker, settle_at, expires_at, record, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO operation (owner, type, status, due_at, worker, settle_at, expires_at, record, id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: move_operation
--- An operation whose indexed columns change.
-UPDATE operation SET owner = ?, type = ?, status = ?, due_at = ?, worker = ?, settle_at = ?, expires_at = ?, record = ? WHERE id = ?;
+-- Operations whose indexed columns change.
+UPDATE operation SET
+    status = new.column1, due_at = new.column2, worker = new.column3, settle_at = new.column4,
+    expires_at = new.column5, record = new.column6
+FROM (VALUES (?, ?, ?, ?, ?, ?, ?)) AS new WHERE operation.id = new.column7;
 
 -- name: update_operation
 -- An operation that changes but stays where it is in every index.
@@ -76,6 +80,10 @@ INSERT INTO payload (operation, name, body) SELECT ?, name, body FROM payload WH
 -- name: payload
 -- One payload by (operation, name).
 SELECT body FROM payload WHERE operation = ? AND name = ?;
+
+-- name: payloads
+-- All payloads of the named operations.
+SELECT operation, name, body FROM payload WHERE operation IN (SELECT value FROM json_each(?));
 
 -- name: put_chunk
 -- One chunk of an artifact; an attempt may write it again after an unclear answer.

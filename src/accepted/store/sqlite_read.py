@@ -71,7 +71,7 @@ class Reader:
         return [r for r in rows if (types is None or r[1] in types) and (statuses is None or r[2] in statuses)]
 
     def input(self, id: str) -> bytes | None:
-        body: bytes | None = self._first("payload", (id, "input"))
+        body: bytes = self._first("payload", (id, "input")) or b"null"
         return body
 
     def events(self, id: str, after: int, limit: int) -> list[Event]:
