@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import os
 import runpy
 import socket
 import sys
 import threading
 from collections.abc import Awaitable
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -35,6 +37,8 @@ class Line:
         self._socket = socket.socket(fileno=descriptor)
         self._file = self._socket.makefile("rb")
         self._turn = threading.Lock()
+        self._asking = threading.Lock()
+        self._answers: SimpleQueue[None] = SimpleQueue()
         self._news = threading.Event()
 
     def start(self) -> Start:
@@ -46,10 +50,15 @@ class Line:
 
     def ask(self, said: Said) -> None:
         """Say something and wait until the parent has made it durable."""
-        with self._turn:
-            self._socket.sendall(msgspec.json.encode(said) + b"\n")
-            if not self._file.readline():
-                sys.exit("the parent is gone")
+        with self._asking:
+            self.say(said)
+            self._answers.get()
+
+    def listen(self) -> None:
+        """Take answers, for ever; a child whose parent is gone must not go on (guarantee L6)."""
+        while self._file.readline():
+            self._answers.put(None)
+        os._exit(1)
 
     def wake(self) -> None:
         self._news.set()
@@ -83,6 +92,7 @@ def main(descriptor: int) -> None:
     sys.path[:] = start.path
     attempt = Attempt(start.operation, start.checkpoint, line, log_limit=start.log_limit, raises=True)
     logging.getLogger().addHandler(LogCapture())
+    threading.Thread(target=line.listen, daemon=True).start()
     threading.Thread(target=line.report, args=(attempt,), daemon=True).start()
     end = _end(start, attempt, line)
     line.pass_on(attempt)

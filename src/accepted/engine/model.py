@@ -6,6 +6,7 @@ found in `sys.modules` and never imported here. Errors become JSON pointers (RFC
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from typing import Any
@@ -14,8 +15,8 @@ import msgspec
 
 from ..contract.problem import InvalidRequest
 
-_AT = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<kind>key in )?(?P<path>\$[^`]*)`)?$", re.DOTALL)
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_AT = re.compile(r"(?P<detail>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?", re.DOTALL)
+_INDEX = re.compile(r"\[(\d+)\]")
 
 ABSENT = object()
 """The input type of a function that takes none."""
@@ -44,7 +45,7 @@ class Model:
         try:
             return self._decoder.decode(body)
         except msgspec.ValidationError as error:
-            raise InvalidRequest(_summary(1), errors=[_located(str(error))]) from None
+            raise InvalidRequest(_summary(1), errors=[_located(str(error), body)]) from None
         except (ValueError, TypeError, OverflowError) as error:  # what a model's own __post_init__ may say
             raise InvalidRequest(_summary(1), errors=[{"pointer": "", "detail": str(error)}]) from None
 
@@ -108,11 +109,22 @@ def _check_numbers(plain: Any) -> None:
             waiting.extend(value)
 
 
-def _located(message: str) -> dict[str, str]:
-    match = _AT.match(message)
+def _located(message: str, body: bytes) -> dict[str, str]:
+    match = _AT.fullmatch(message)
     assert match is not None  # the pattern matches any text
-    steps = _STEP.findall(match["path"] or "")
-    return {"pointer": pointer(tuple(name or index for name, index in steps)), "detail": match["detail"]}
+    return {"pointer": pointer(_steps(match["path"] or "", json.loads(body))), "detail": match["detail"]}
+
+
+def _steps(path: str, value: Any) -> tuple[str | int, ...]:
+    """A path of msgspec's as steps. It escapes no names, so the value tells where one ends; within a mapping it does
+    not say which member it means, so there the steps end.
+    """
+    if isinstance(value, dict) and (names := [name for name in value if path.startswith(f".{name}")]):
+        name = max(names, key=len)
+        return name, *_steps(path[len(name) + 1 :], value[name])
+    if isinstance(value, list) and (index := _INDEX.match(path)):
+        return int(index[1]), *_steps(path[index.end() :], value[int(index[1])])
+    return ()
 
 
 def _summary(errors: int) -> str:

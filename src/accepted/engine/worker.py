@@ -21,7 +21,7 @@ from ..contract.operation import Operation, Status
 from ..contract.problem import Refusal, WorkerLost
 from ..contract.transition import Claim, Claimed, Release, Renew, Renewed, Rescue, Resign
 from ..settings import Settings
-from ..store.protocol import Hint, Store
+from ..store.protocol import Hint, Store, StoreUnavailable, hint_of
 from .committer import Committer
 from .execution import Lifespan, UserLoop
 from .feed import Feed
@@ -61,6 +61,7 @@ class Worker:
         self.id = ""
         self._first_id = ""
         self._predecessor = ""
+        self._looking: asyncio.Task[None] | None = None
         feed.follow_hints(self._on_hints)
 
     # --- life
@@ -130,10 +131,8 @@ class Worker:
             try:
                 self._renewed_at = asyncio.get_running_loop().time()
                 if self._predecessor:
-                    self._committer.commit(Resign(self._predecessor)).add_done_callback(lambda done: done.exception())
-                    self._committer.commit(Rescue(self._settings.max_crashes)).add_done_callback(
-                        lambda d: d.exception()
-                    )
+                    await self._committer.commit(Resign(self._predecessor))
+                    await self._committer.commit(Rescue(self._settings.max_crashes))
                 await self._committer.commit(Renew(self.id, self._ttl_ms(), True, about))
                 return
             except Refusal as error:
@@ -230,6 +229,8 @@ class Worker:
     def _on_hints(self, hints: Sequence[Hint] | None) -> None:
         if hints is None:
             self._wanted.set()
+            if self._runs and self._looking is None:
+                self._looking = asyncio.get_running_loop().create_task(self._look_after())
             return
         for hint in hints:
             run = self._runs.get(hint.operation_id)
@@ -245,3 +246,15 @@ class Worker:
             run.stop(Reason.LOST)
         elif hint.cancelling:
             run.stop(Reason.CANCELLED)
+
+    async def _look_after(self) -> None:
+        """Something may have changed without our being told: read what we run (guarantee E8)."""
+        try:
+            for run in list(self._runs.values()):
+                operation = await self._store.operation(run.operation.id)
+                if isinstance(operation, Operation) and not run.concluded:
+                    self._tell(run, hint_of(operation))
+        except StoreUnavailable:
+            pass  # the next look, or the next renewal, will tell
+        finally:
+            self._looking = None

@@ -145,10 +145,18 @@ class Store(Protocol):
         """
 
 
+def hint_of(operation: Operation) -> Hint:
+    """What there is to tell about an operation."""
+    return Hint(
+        operation.id,
+        operation.type,
+        operation.status,
+        operation.worker,
+        operation.due_at,
+        operation.cancellation is not None and operation.ended_at is None,
+    )
+
+
 def hints_of(changes: Changes) -> list[Hint]:
     """The hints that follow from a commit."""
-    operations = (*changes.created.values(), *changes.changed.values())
-    return [
-        Hint(o.id, o.type, o.status, o.worker, o.due_at, o.cancellation is not None and o.ended_at is None)
-        for o in operations
-    ]
+    return [hint_of(operation) for operation in (*changes.created.values(), *changes.changed.values())]

@@ -189,8 +189,8 @@ def _statement(name: str, rows: int) -> str:
 def write(connection: apsw.Connection, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Run a statement for each row, as few times as can be.
 
-    Every step of SQLite gives up the interpreter lock and has to win it back from the event loop. So rows for a statement with
-    VALUES go in by the dozen: that made an accept a third cheaper.
+    Every step of SQLite gives up the interpreter lock and has to win it back from the event loop. So rows for a
+    statement with VALUES go in by the dozen: that made an accept a third cheaper.
     """
     start = 0
     if "VALUES (" in SQL[name]:

@@ -9,8 +9,6 @@ processes queue at the turnstile.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -96,25 +94,31 @@ def _boot() -> str:
         return "unknown"  # other systems: a lease from before a reboot then lasts up to its ttl of ticks
 
 
-@contextmanager
-def unavailable() -> Iterator[None]:
+_TROUBLE = (
+    apsw.IOError,
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.PermissionsError,
+    apsw.AuthError,
+    apsw.NoMemError,
+    apsw.InterruptError,
+    apsw.ConnectionClosedError,
+)
+
+
+class unavailable:  # noqa: N801  (used like a function; a generator would cost twice as much on every read)
     """Turns what the disk, the file or a lock may do to us into `StoreUnavailable`; bugs pass through as they are."""
-    try:
-        yield
-    except apsw.FullError as error:
-        raise StoreFull("the disk or the database is full") from error
-    except (
-        apsw.IOError,
-        apsw.BusyError,
-        apsw.LockedError,
-        apsw.CantOpenError,
-        apsw.ReadOnlyError,
-        apsw.CorruptError,
-        apsw.NotADBError,
-        apsw.PermissionsError,
-        apsw.AuthError,
-        apsw.NoMemError,
-        apsw.InterruptError,
-        apsw.ConnectionClosedError,
-    ) as error:
-        raise StoreUnavailable(f"the database cannot be used: {error}") from error
+
+    __slots__ = ()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, apsw.FullError):
+            raise StoreFull("the disk or the database is full") from error
+        if isinstance(error, _TROUBLE):
+            raise StoreUnavailable(f"the database cannot be used: {error}") from error
