@@ -9,10 +9,10 @@
     server      one writing process; clients send batches over a socket, whatever waits becomes one commit
 
 Rules of the room. Rounds are paired: each runs every way once, on a fresh file, so that a noisy neighbour hurts all
-alike. A run ends after a number of commits, never after a time: "the slowest of n" means nothing without n. Every commit
-is fsynced, the pragmas are read back, and at the end the file is held against what was acknowledged. What is written has
-the shape of an accept: four rows in four tables. Client 0 plays the web process; user code that keeps the interpreter
-lock runs in the last client. The file stands alone, so that its figures outlive the product's schema.
+alike. A run ends after a number of commits, never after a time: "the slowest of n" means nothing without n. Every
+commit is fsynced, the pragmas are read back, and in the end the file is held against what was acknowledged. What is
+written has the shape of an accept: four rows in four tables. Client 0 plays the web process; user code that keeps the
+interpreter lock runs in the last client. The file stands alone, so that its figures outlive the product's schema.
 """
 
 import argparse
@@ -42,7 +42,7 @@ CREATE TABLE event(id TEXT, seq INTEGER, body BLOB, PRIMARY KEY(id, seq)) WITHOU
 CREATE TABLE payload(id TEXT PRIMARY KEY, input BLOB);
 CREATE TABLE idempotency(key TEXT PRIMARY KEY, id TEXT) WITHOUT ROWID;
 """
-PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "wal_autocheckpoint": 0, "busy_timeout": 60_000}  # 2 is FULL
+PRAGMAS = {"busy_timeout": 60_000, "journal_mode": "wal", "synchronous": 2, "wal_autocheckpoint": 0}  # 2 is FULL
 PRAGMAS |= {"cache_size": -16_384, "journal_size_limit": 64 << 20, "temp_store": 2}  # temp_store 2 is MEMORY
 CHECKPOINT_PAGES = 4_000  # 16 MiB: docs/decisions/0002 has the curve
 BODY = b"x" * 200
@@ -209,7 +209,8 @@ class Run:
         self.writers = [self._start_writer(n, share) for n in range(len(loads) // share if share else 0)]
         self.clients = [start(run_client, n, load, self.board, self._connector(n)) for n, load in enumerate(loads)]
         for _ in loads:
-            self.board.connected.acquire()
+            if not self.board.connected.acquire(timeout=30):
+                sys.exit(f"{way}: a client could not connect")
         self._began = time.perf_counter()
         self.board.go.set()
 

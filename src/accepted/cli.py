@@ -44,9 +44,11 @@ def _serve(
 
     if database is not None:
         os.environ["ACCEPTED_DATABASE_URL"] = database
-    settings = _settings()
+    _settings()  # before the app is imported, so that a bad variable is told in one line
     _check_host(host, insecure)
-    processes.load_app(app)
+    settings = processes.load_app(app).settings
+    if not settings.database.startswith("sqlite:///"):
+        raise processes.Refused("This version keeps operations in SQLite; PostgreSQL is not there yet.")
 
     def ready(url: str) -> None:
         many = "1 worker process" if workers == 1 else f"{workers} worker processes"

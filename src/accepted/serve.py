@@ -30,6 +30,7 @@ from .settings import Settings
 
 QUICK_DEATH = 2.0  # seconds; a process that dies sooner was not well configured
 QUICK_DEATHS = 5
+LONGEST_REST = 1.0  # seconds before a process that keeps dying is started again
 REFUSED = 2  # exit code of refused configuration: starting again would not help
 STOP_PATIENCE = 5.0  # seconds on top of drain_timeout before a process is killed
 
@@ -76,6 +77,7 @@ class Child:
         self._environment = environment
         self._descriptors = descriptors
         self._quick_deaths = 0
+        self._proven = False
         self._worker_id = ""
         self.start()
 
@@ -88,6 +90,7 @@ class Child:
             "ACCEPTED_INTERNAL_PREDECESSOR": predecessor,
         }
         self._started = time.monotonic()
+        self.again_at: float | None = None
         # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which passes it on in order.
         self.process = subprocess.Popen(
             self.command, env=environment, pass_fds=self._descriptors, start_new_session=True
@@ -98,10 +101,17 @@ class Child:
         return self.process.poll() is not None
 
     def hopeless(self) -> bool:
-        """Whether starting it again makes no sense. To be asked once after each death."""
+        """Whether starting it again makes no sense. To be asked once after each death.
+
+        A process that has once lived for a while is configured well, and a signal says nothing of configuration:
+        functions that kill their worker must not end the server.
+        """
         quick = time.monotonic() - self._started < QUICK_DEATH
+        self._proven = self._proven or not quick
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
-        return self.process.returncode == REFUSED or self._quick_deaths >= QUICK_DEATHS
+        self.again_at = time.monotonic() + min(0.05 * 2**self._quick_deaths, LONGEST_REST) - 0.05
+        code = self.process.returncode
+        return code == REFUSED or (code > 0 and not self._proven and self._quick_deaths >= QUICK_DEATHS)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it still lives."""
@@ -155,11 +165,13 @@ def _keep_running(children: list[Child], stop: _Stop) -> int:
         for child in children:
             if not child.died():
                 continue
-            _forget_metrics(child.process.pid)
-            if child.hopeless():
-                return REFUSED if child.process.returncode == REFUSED else 1
-            _say(f"process {child.process.pid} ended with {child.process.returncode}; starting it again")
-            child.start()
+            if child.again_at is None:
+                _forget_metrics(child.process.pid)
+                if child.hopeless():
+                    return REFUSED if child.process.returncode == REFUSED else 1
+                _say(f"process {child.process.pid} ended with {child.process.returncode}; starting it again")
+            elif time.monotonic() >= child.again_at:
+                child.start()
         time.sleep(0.05)  # a signal interrupts it
     return 0
 

@@ -78,7 +78,11 @@ class Service:
             key=key,
             trace=trace,
         )
-        accepted: Accepted = await self._commit(accept)
+        try:
+            accepted: Accepted = await self._commit(accept)
+        except OperationExpired as expired:
+            await self.get(expired.members["operationId"], owner)  # knows since when, and says so
+            raise
         return accepted
 
     # --- look

@@ -169,6 +169,12 @@ def _pure(target: str) -> bool:
 
 
 def _impure(module: Module) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(module.tree):
+    """Calls of what `python -m` alone runs do not count: nobody who imports the contract meets them."""
+    imported = [node for node in module.tree.body if not _is_main_guard(node)]
+    for node in (inner for outer in imported for inner in ast.walk(outer)):
         if isinstance(node, ast.Call) and (call := ast.unparse(node.func)) in plan.IMPURE_CALLS:
             yield call, node.lineno
+
+
+def _is_main_guard(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"

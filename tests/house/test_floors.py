@@ -131,6 +131,11 @@ OFFENCES: dict[str, tuple[Rule, dict[str, str], str]] = {
     ),
     "a library in the contract": (inspection.purity, {"contract/event.py": "import httpx2"}, "may not import httpx2"),
     "a network in the contract": (inspection.purity, {"contract/event.py": "import http.client"}, "import http.client"),
+    "print in the contract": (
+        inspection.purity,
+        {"contract/event.py": "print('here')\nif __name__ == '__main__':\n    print('there')"},
+        "event.py:1: the contract may not call print",
+    ),
     "the clock by its other name": (
         inspection.purity,
         {"contract/event.py": "import datetime\nnow = datetime.datetime.now(datetime.UTC)"},

@@ -66,8 +66,7 @@ class _Folding:
     # --- submits
 
     def accept(self, accept: Accept) -> Accepted:
-        known = self.facts.keys.get(key_id(accept.owner, accept.key)) if accept.key is not None else None
-        if known is not None and (known.operation_id in self.operations or known.keep_until > self.now.wall):
+        if (known := self._known(accept)) is not None:
             return self._replay(accept, known)
         operation = accepted(accept, self.now)
         self._create(operation)
@@ -78,12 +77,24 @@ class _Folding:
             self.facts.keys[key_id(accept.owner, accept.key)] = row
         return Accepted(operation)
 
+    def _known(self, accept: Accept) -> KeyRow | None:
+        """What this key has made, for as long as the key lives: until its operation expires, and its minimal lifetime."""
+        known = self.facts.keys.get(key_id(accept.owner, accept.key)) if accept.key is not None else None
+        if known is None or known.keep_until > self.now.wall:
+            return known
+        operation = self.operations.get(known.operation_id)
+        return known if operation is not None and not self._is_expired(operation) else None
+
     def _replay(self, accept: Accept, known: KeyRow) -> Accepted:
         if accept.key is not None and known.fingerprint != accept.key.fingerprint:
             raise IdempotencyKeyReused("This Idempotency-Key came before with another body.")
-        if known.operation_id not in self.operations:
-            raise OperationExpired("The operation of this Idempotency-Key has expired.")
-        return Accepted(self.operations[known.operation_id], replayed=True)
+        operation = self.operations.get(known.operation_id)
+        if operation is None or self._is_expired(operation):
+            raise OperationExpired("The operation of this Idempotency-Key has expired.", operationId=known.operation_id)
+        return Accepted(operation, replayed=True)
+
+    def _is_expired(self, operation: Operation) -> bool:
+        return operation.expires_at is not None and operation.expires_at <= self.now.wall
 
     def retry(self, retry: Retry) -> Retried:
         before = self._operation(retry.operation_id)
@@ -132,6 +143,7 @@ class _Folding:
             self._check_lease(renew.worker)
         until = self.now.tick + renew.ttl
         self.changes.leases[renew.worker] = (until, renew.about)
+        self.changes.resigned.discard(renew.worker)
         self.facts.leases[renew.worker] = until
         held = [self.operations[id] for id in self.facts.holdings.get(renew.worker, ())]
         return Renewed(tuple(operation for operation in held if operation.worker == renew.worker))
@@ -183,10 +195,11 @@ class _Folding:
 
     def rescue(self, rescue: Rescue) -> int:
         orphans = [self.operations[id] for id in self.facts.orphans]
-        orphans = [operation for operation in orphans if operation.status is Status.PROCESSING]
-        for before in orphans[: rescue.limit]:
+        taken = [operation for operation in orphans if operation.status is Status.PROCESSING][: rescue.limit]
+        for before in taken:
             self._put(before, step(before, rescue, self.now))
-        return len(orphans[: rescue.limit])
+            self.facts.orphans.remove(before.id)  # a claim later in this batch may give it to somebody who lives
+        return len(taken)
 
     def expire(self, expire: Expire) -> int:
         buried = self.facts.expiring[: expire.limit]
@@ -194,7 +207,7 @@ class _Folding:
             self.changes.buried.append(Tombstone(operation.id, operation.owner, operation.expires_at or self.now.wall))
             self.changes.tally[operation.owner, operation.type, operation.status] -= 1
             if operation.key is not None:
-                self.changes.freed_keys.append(KeyId(operation.owner, *operation.key))
+                self.changes.freed_keys.append((KeyId(operation.owner, *operation.key), operation.id))
         self.facts.expiring = self.facts.expiring[expire.limit :]
         return len(buried)
 

@@ -119,7 +119,7 @@ class Changes(msgspec.Struct):
     claimed: list[str] = msgspec.field(default_factory=list)
     tally: Counter[tuple[str, str, Status]] = msgspec.field(default_factory=Counter)
     buried: list[Tombstone] = msgspec.field(default_factory=list)
-    freed_keys: list[KeyId] = msgspec.field(default_factory=list)
+    freed_keys: list[tuple[KeyId, str]] = msgspec.field(default_factory=list)
     forget: tuple[int, int] | None = None
     """(tombstones that expired before this wall time, at most so many)"""
 

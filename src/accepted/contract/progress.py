@@ -13,6 +13,8 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
+_ROUNDING = 1e-9  # 29 of 100 is 28.999999999999996 % in floats
+
 
 class PhaseStatus(StrEnum):
     PENDING = "PENDING"
@@ -63,7 +65,8 @@ def advance(
     percentage: float | None = None,
 ) -> Progress:
     """What is known after one more report; numbers that are no numbers (NaN, infinite, negative) are not taken."""
-    total = total if _is_count(total) else progress.total
+    # A total that shrinks below what is done is raised to it: neither may `current` fall nor pass its total.
+    total = max(total, progress.current or 0) if total is not None and _is_count(total) else progress.total
     if current is not None and _is_count(current):
         current = max(current, progress.current or 0)
         current = min(current, total) if total is not None else current
@@ -125,10 +128,11 @@ def _share(current: float | None, total: float | None, percentage: float | None)
 
 
 def _with_share(progress: Progress, share: float) -> Progress:
+    percentage = math.floor(share * 100 + _ROUNDING)
     if progress.phase is None and not progress.phases:
-        return replace(progress, percentage=_never_falling(progress.percentage, math.floor(share * 100)))
+        return replace(progress, percentage=_never_falling(progress.percentage, percentage))
     phases = tuple(
-        replace(p, percentage=max(p.percentage or 0, math.floor(share * 100))) if p.name == progress.phase else p
+        replace(p, percentage=max(p.percentage or 0, percentage)) if p.name == progress.phase else p
         for p in progress.phases
     )
     moved = replace(progress, phases=phases)
@@ -139,7 +143,7 @@ def _rolled_up(progress: Progress) -> int:
     done = {PhaseStatus.PENDING: 0, PhaseStatus.COMPLETED: 100}
     weight = sum(phase.weight for phase in progress.phases)
     share = sum(done.get(phase.status, phase.percentage or 0) * phase.weight for phase in progress.phases)
-    return _never_falling(progress.percentage, math.floor(share / weight + 1e-9))
+    return _never_falling(progress.percentage, math.floor(share / weight + _ROUNDING))
 
 
 def _never_falling(before: int | None, now: int) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -137,7 +138,7 @@ def links(operation: Operation, base: str) -> Document:
 def result_url(operation: Operation, base: str) -> str:
     """Where the result is: its own resource, or the operation's `/result`."""
     if operation.result is not None and operation.result.path is not None:
-        return base + operation.result.path
+        return base + quote(operation.result.path, safe="/!$&'()*+,;=:@~")
     return f"{base}/operations/{operation.id}/result"
 
 

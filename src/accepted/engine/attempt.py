@@ -162,6 +162,16 @@ class Attempt:
                 partial=partial,
             )
 
+    def restore(self, report: Report) -> None:
+        """Take back what could not be stored; it goes with the next report."""
+        with self._lock:
+            self._moved = self._moved or report.progress is not None
+            self._warnings[:0] = report.warnings
+            self._lines[:0] = report.lines
+            if self._partial is NO_JSON:
+                self._partial = report.partial
+        self._notify()
+
     def adopt(self, report: Report) -> None:
         """Take over what the same attempt has reported in a child process."""
         with self._lock:

@@ -37,6 +37,7 @@ class Committer:
         self._accepts = 0
         self._wake = asyncio.Event()
         self._stopping = False
+        self._ended = False
         self._work: dict[str, Work] = {}
 
     def commit(self, transition: Transition) -> asyncio.Future[Any]:
@@ -45,6 +46,9 @@ class Committer:
         Only an `Accept` is turned away when too much waits: what workers have to say is never lost to a full queue.
         """
         future = asyncio.get_running_loop().create_future()
+        if self._ended:
+            future.set_exception(_stopped())
+            return future
         if type(transition) is Accept:
             if self._accepts >= self._queue_limit:
                 future.set_exception(Overloaded("Too many submits wait for the database.", retry_after=1))
@@ -60,9 +64,13 @@ class Committer:
 
     async def run(self) -> None:
         """Commit whatever comes, until `stop`; then whatever still waits."""
-        while self._waiting or not self._stopping:
-            await self._wake.wait()
-            await self._next()
+        try:
+            while self._waiting or not self._stopping:
+                await self._wake.wait()
+                await self._next()
+        finally:
+            self._ended = True  # nobody may wait for a commit that will never be made
+            _fail(list(self._waiting), _stopped())
 
     def stop(self) -> None:
         """Let `run` end once nothing waits any more."""
@@ -132,6 +140,10 @@ def _unavailable(error: StoreUnavailable) -> Refusal:
     if isinstance(error, StoreFull):
         return StorageFull("The database has no room left.", retry_after=30)
     return Overloaded("The database cannot be reached.", retry_after=2)
+
+
+def _stopped() -> Refusal:
+    return Overloaded("The server is about to stop.", retry_after=1)
 
 
 def _fail(batch: list[_Waiting], error: Exception) -> None:

@@ -152,11 +152,14 @@ class CoroutineExecution:
             self._ended(asyncio.CancelledError())
             return
         self._task = asyncio.get_running_loop().create_task(self._perform())
-        self._task.add_done_callback(lambda task: self._ended(task.exception() or task.result()))
+        self._task.add_done_callback(self._conclude)
 
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
+
+    def _conclude(self, task: asyncio.Task[Result | BaseException]) -> None:
+        self._ended(asyncio.CancelledError() if task.cancelled() else task.result())  # cancelled before its first step
 
     async def _perform(self) -> Result | BaseException:
         current.set(self._job.attempt)

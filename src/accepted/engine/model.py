@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from typing import Any
+from inspect import isclass
+from typing import Any, get_args
 
 import msgspec
 
@@ -59,13 +60,14 @@ class Model:
             ]
             raise InvalidRequest(_summary(len(errors)), errors=errors) from None
 
-    def schema(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(schema, components) for OpenAPI."""
+    def schema(self, *, output: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(schema, components) for OpenAPI; of what is read, or with `output` of what is written."""
         if self.type is ABSENT:
             return {}, {}
         template = "#/components/schemas/{name}"
         if self._pydantic:
-            schema = self._adapter.json_schema(ref_template="#/components/schemas/{model}")
+            mode = "serialization" if output else "validation"
+            schema = self._adapter.json_schema(ref_template="#/components/schemas/{model}", mode=mode)
             return schema, schema.pop("$defs", {})
         try:
             (schema,), components = msgspec.json.schema_components([self.type], ref_template=template)
@@ -133,4 +135,9 @@ def _summary(errors: int) -> str:
 
 def _is_pydantic(model: Any) -> bool:
     pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and isinstance(model, type) and issubclass(model, pydantic.BaseModel)
+    return pydantic is not None and _mentions(model, pydantic.BaseModel)
+
+
+def _mentions(type: Any, wanted: type) -> bool:
+    """Whether it is a `wanted` or made of some, as `list[Model]` and `A | B` are."""
+    return (isclass(type) and issubclass(type, wanted)) or any(_mentions(part, wanted) for part in get_args(type))

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from ..contract.operation import Operation
 from ..contract.policy import Backoff
@@ -102,6 +102,7 @@ class Registry:
     def __init__(self) -> None:
         self._by_name: dict[str, Registered] = {}
         self._by_path: dict[str, Registered] = {}
+        self._followers: list[Callable[[Registered], None]] = []
 
     def add(self, registered: Registered) -> None:
         """Raises ValueError for a name or path that is taken."""
@@ -111,6 +112,14 @@ class Registry:
             raise ValueError(f"two operations are at {registered.path!r}")
         self._by_name[registered.name] = registered
         self._by_path[registered.path] = registered
+        for follower in self._followers:
+            follower(registered)
+
+    def follow(self, follower: Callable[[Registered], None]) -> None:
+        """Call `follower` with every operation: those that are here, and each that will come."""
+        for registered in self:
+            follower(registered)
+        self._followers.append(follower)
 
     def named(self, name: str) -> Registered | None:
         return self._by_name.get(name)
@@ -157,6 +166,8 @@ def _parameters(function: Callable[..., Any]) -> tuple[str | None, str | None, M
 
 def _output(function: Callable[..., Any]) -> Any:
     output = _hints(function).get("return", Any)
+    if Artifact in get_args(output):
+        return Any  # sometimes a file and sometimes a value
     return ABSENT if output is Artifact or output is type(None) else output
 
 

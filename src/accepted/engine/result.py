@@ -97,7 +97,7 @@ def _resource(
         return None, {}
     member = registered.result_member()
     identity = str(members.get(member) or registered.minted(operation))
-    if "/" in identity or not identity.isprintable() or len(identity) > 200:
+    if "/" in identity or identity in {".", ".."} or not identity.isprintable() or len(identity) > 200:
         raise InvalidResult(f"{member} is not fit for a path: {identity!r}")
     return registered.result_path(identity), {member: identity}
 

@@ -20,7 +20,16 @@ from typing import Any
 import msgspec
 
 from ..contract.operation import Operation, Result
-from ..contract.problem import OPERATION_PROBLEMS, Failure, InvalidRequest, Problem, Refusal, StaleAttempt
+from ..contract.problem import (
+    OPERATION_PROBLEMS,
+    Failure,
+    InvalidRequest,
+    Overloaded,
+    Problem,
+    Refusal,
+    StaleAttempt,
+    StorageFull,
+)
 from ..contract.transition import NOTHING, Advance, Complete, Fail, Held, Keep, Release, Report, Stop
 from ..store.protocol import Work
 from .attempt import Attempt, Cancelled, Done, clean
@@ -35,6 +44,7 @@ log = logging.getLogger("accepted.engine")
 
 FLUSH_INTERVAL = 0.1
 RETRY_PAUSE = 0.2
+NOT_NOW = (Overloaded, StorageFull)  # what may well work when it is tried again
 
 
 class Reason(Enum):
@@ -90,11 +100,14 @@ class Run:
         self._checkpoint_before = work.checkpoint
         self._execution: Execution | None = None
         self._flush: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Future[Operation] | None = None
         self._flushed_at = -FLUSH_INTERVAL
 
     async def run(self) -> None:
         """The whole pipeline. Raises nothing that user code has raised."""
         self._execution = self._start()
+        if self.reason is not None:  # it was asked to stop before it had begun
+            self._execution.cancel()
         timer = self._limit()
         try:
             done = await self._ended
@@ -102,6 +115,8 @@ class Run:
             for handle in (timer, self._flush):
                 if handle is not None:
                     handle.cancel()
+        if self._flushing is not None:
+            await asyncio.wait({self._flushing})  # should it fail, the last transition takes its report along
         self.concluded = True
         self._shop.room_made()  # before the commit, so that the next claim rides in it
         transition = self.conclude(done)
@@ -236,12 +251,16 @@ class Run:
         self._flushed_at = self._shop.loop.time()
         report = self.attempt.take()
         if report != NOTHING:
-            future = self._shop.committer.commit(Advance(**self._held(report)))
-            future.add_done_callback(self._flushed)
+            self._flushing = self._shop.committer.commit(Advance(**self._held(report)))
+            self._flushing.add_done_callback(lambda future: self._flushed(future, report))
 
-    def _flushed(self, future: asyncio.Future[Operation]) -> None:
-        if not future.cancelled() and isinstance(future.exception(), StaleAttempt):
+    def _flushed(self, future: asyncio.Future[Operation], report: Report) -> None:
+        self._flushing = None
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, StaleAttempt):
             self.stop(Reason.LOST)
+        elif isinstance(error, NOT_NOW):
+            self.attempt.restore(report)
 
     def checkpoint(self, value: bytes) -> Awaitable[None]:
         return self._durably(Advance(**self._held(Report(checkpoint=value))))
@@ -263,6 +282,11 @@ class Run:
     def _commit_for(self, transition: Held, committed: ThreadFuture[None]) -> None:
         def pass_on(future: asyncio.Future[Operation]) -> None:
             error = future.exception()
+            if isinstance(error, NOT_NOW) and self.reason is not Reason.LOST and not committed.cancelled():
+                self._shop.loop.call_later(RETRY_PAUSE, self._commit_for, transition, committed)
+                return
+            if not committed.set_running_or_notify_cancel():
+                return  # who asked was cancelled meanwhile
             if isinstance(error, StaleAttempt):
                 self.stop(Reason.LOST)
                 error = Cancelled(f"operation {self.operation.id} is no longer held by this attempt")

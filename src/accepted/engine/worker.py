@@ -56,6 +56,8 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._wanted = asyncio.Event()
         self._draining = False
+        self._look: asyncio.TimerHandle | None = None
+        self._claiming: asyncio.Task[None] | None = None
         self._limits = {r.name: r.concurrency for r in registry if r.concurrency is not None}
         self._types = registry.names()
         self.id = ""
@@ -70,8 +72,10 @@ class Worker:
         """Work until `drain`. Raises what the user's lifespan raises."""
         await self._user_loop.start()
         while not self._draining:
-            with contextlib.suppress(WorkerLost):
+            try:
                 await self._serve("" if self.id else self._first_id)
+            except WorkerLost:  # a renewal was told so, or a claim before it
+                self._lose()
 
     def succeed(self, id: str, predecessor: str) -> None:
         """Work under `id`, and take back at once what a worker held that is known to be dead. Both may be empty."""
@@ -83,7 +87,9 @@ class Worker:
         """
         self._draining = True
         self._wanted.set()
-        await self._ended(timeout * 0.6)
+        if self._claiming is not None:  # what it is about to be given has to be handed back too
+            await asyncio.wait({self._claiming}, timeout=timeout * 0.1)
+        await self._ended(timeout * 0.5)
         for run in list(self._runs.values()):
             run.stop(Reason.HANDED_BACK)
         await self._ended(timeout * 0.3)
@@ -92,6 +98,8 @@ class Worker:
         await self._ended(timeout * 0.1)
         with contextlib.suppress(Refusal):
             await self._committer.commit(Resign(self.id))
+        for task in self._tasks:
+            task.cancel()  # the store has not taken their end so far; by now the operation is somebody else's
         await self._user_loop.stop()
 
     async def _ended(self, timeout: float) -> None:
@@ -112,7 +120,7 @@ class Worker:
         await self._register()
         self._wanted.set()
         holding = asyncio.create_task(self._hold())
-        claiming = asyncio.create_task(self._claim())
+        claiming = self._claiming = asyncio.create_task(self._claim())
         try:
             done, _ = await asyncio.wait({holding, claiming}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -149,7 +157,6 @@ class Worker:
                 async with asyncio.timeout_at(lost_at):
                     renewed: Renewed = await self._committer.commit(Renew(self.id, self._ttl_ms()))
             except (WorkerLost, TimeoutError):
-                self._lose()
                 raise WorkerLost from None
             except Refusal as error:
                 log.warning("cannot renew the lease: %s", error)
@@ -206,13 +213,17 @@ class Worker:
             self._look_at(claimed.next_due, (await self._store.now()).wall)
 
     def _look_at(self, due_at: int, now: int) -> None:
-        asyncio.get_running_loop().call_later(max(due_at - now, 1) / 1000, self._wanted.set)
+        if self._look is not None:
+            self._look.cancel()  # each claim hears of the next date anew; one timer is enough
+        self._look = asyncio.get_running_loop().call_later(max(due_at - now, 1) / 1000, self._wanted.set)
 
     def _start(self, operation: Operation) -> None:
         registered = self._registry.named(operation.type)
         assert registered is not None  # we only claim what we know
         run = Run(self._committer.work(operation.id), registered, self._shop)
         self._runs[operation.id] = run
+        if run.operation.cancellation is not None:  # asked for in the very commit of the claim
+            run.stop(Reason.CANCELLED)
         task = asyncio.get_running_loop().create_task(run.run())
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._finished(run, task))
@@ -242,6 +253,8 @@ class Worker:
                 self._wanted.set()  # one less of a type that is limited over all workers
 
     def _tell(self, run: Run, hint: Hint) -> None:
+        if hint.attempt < run.operation.attempt:
+            return  # old news: what another process said of it before we claimed may arrive after
         if hint.worker != self.id:
             run.stop(Reason.LOST)
         elif hint.cancelling:

@@ -7,7 +7,7 @@ Starlette's router. Whatever an endpoint raises becomes problem details here, an
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
@@ -52,34 +52,17 @@ class Face:
         self._registry = registry
         self._settings = settings
         self._access = Access(settings)
-        self._operations = Operations(service, settings)
-        self._results = Results(service)
-        self._jobs = Jobs(service)
-        self._around = Around(node)
-        self._openapi = OpenApi(registry, settings)
+        self.operations = Operations(service, settings)
+        self.results = Results(service)
+        self.jobs = Jobs(service)
+        self.around = Around(node)
+        self.openapi = OpenApi(registry)
         self.table = self._table()
         self._routes = [(Route(path, _unused), methods) for path, methods in self.table.items()]
 
     def _table(self) -> Table:
         """Every path but the registered ones, with its methods; the order is that of the router."""
-        operations, results, jobs, around = self._operations, self._results, self._jobs, self._around
-        table: Table = {
-            "/operations/{id}": {"GET": _op(operations.status)},
-            "/operations/{id}/cancel": {"POST": _op(operations.cancel)},
-            "/operations/{id}/retry": {"POST": _op(operations.retry)},
-            "/operations/{id}/result": {"GET": _op(results.by_operation)},
-            "/jobs": {"GET": jobs.history},
-            "/jobs/{id}": {"GET": _job(jobs.get)},
-            "/jobs/{id}/logs": {"GET": _job(jobs.logs)},
-            "/jobs/{id}/cancel": {"POST": _job(operations.cancel)},
-            "/health": {"GET": around.health},
-            "/health/live": {"GET": around.live},
-            "/health/ready": {"GET": around.ready},
-            "/metrics": {"GET": around.metrics},
-            "/problems": {"GET": around.problems},
-            "/problems/{slug}": {"GET": lambda call: around.problem(call, call.parameters["slug"])},
-            "/openapi.json": {"GET": self._openapi.get},
-        }
+        table: Table = {path: {method: find(self)} for path, (method, find) in _FIXED.items()}
         for registered in self._registry:
             if registered.result is not None:
                 table.setdefault(registered.result, {})["GET"] = self._resource(registered)
@@ -91,7 +74,7 @@ class Face:
         async def get(call: Call) -> None:
             identity = call.parameters[member]
             minted = "op-" + identity.removeprefix(prefix) if identity.startswith(prefix) else ""
-            await self._results.by_path(call, minted)
+            await self.results.by_path(call, registered.name, minted)
 
         return get
 
@@ -112,9 +95,9 @@ class Face:
 
     async def _dispatch(self, call: Call, method: str, path: str) -> None:
         if method == "POST" and (registered := self._registry.at(path)) is not None:
-            await self._operations.submit(call, registered)
+            await self.operations.submit(call, registered)
         elif method in _GET and len(path) == _STATUS_LENGTH and path.startswith(_STATUS) and "/" not in path[12:]:
-            await self._operations.status(call, _known_form(path[12:]))
+            await self.operations.status(call, _known_form(path[12:]))
         else:
             await self._route(call, method, path)
 
@@ -142,6 +125,40 @@ class Face:
         if call.started:
             raise error
         await call.refuse(refusal, *headers)
+
+
+_FIXED: dict[str, tuple[str, Callable[[Face], Endpoint]]] = {
+    "/operations/{id}": ("GET", lambda face: _op(face.operations.status)),
+    "/operations/{id}/cancel": ("POST", lambda face: _op(face.operations.cancel)),
+    "/operations/{id}/retry": ("POST", lambda face: _op(face.operations.retry)),
+    "/operations/{id}/result": ("GET", lambda face: _op(face.results.by_operation)),
+    "/jobs": ("GET", lambda face: face.jobs.history),
+    "/jobs/{id}": ("GET", lambda face: _job(face.jobs.get)),
+    "/jobs/{id}/logs": ("GET", lambda face: _job(face.jobs.logs)),
+    "/jobs/{id}/cancel": ("POST", lambda face: _job(face.operations.cancel)),
+    "/health": ("GET", lambda face: face.around.health),
+    "/health/live": ("GET", lambda face: face.around.live),
+    "/health/ready": ("GET", lambda face: face.around.ready),
+    "/metrics": ("GET", lambda face: face.around.metrics),
+    "/problems": ("GET", lambda face: face.around.problems),
+    "/problems/{slug}": ("GET", lambda face: face.around.problem),
+    "/openapi.json": ("GET", lambda face: face.openapi.get),
+}
+
+
+def routes(registered: Iterable[Registered]) -> Iterator[tuple[str, str]]:
+    """(path, method) of all that an app with these operations serves; known before it has started."""
+    for path, (method, _) in _FIXED.items():
+        yield path, method
+    for operation in registered:
+        yield from routes_of(operation)
+
+
+def routes_of(registered: Registered) -> Iterator[tuple[str, str]]:
+    """(path, method) of what one operation adds."""
+    yield registered.path, "POST"
+    if registered.result is not None:
+        yield registered.result, "GET"
 
 
 _GET = frozenset({"GET", "HEAD"})

@@ -78,8 +78,9 @@ class Around:
         page = f"{head}<h1>Problems</h1><ul>{rows}</ul></html>\n"
         await call.answer(200, page.encode(), _HTML, _CSP, NOSNIFF)
 
-    async def problem(self, call: Call, slug: str) -> None:
+    async def problem(self, call: Call) -> None:
         """`GET /problems/{slug}`: what a problem means, for a person."""
+        slug = call.parameters["slug"]
         for known, title, status, explanation in catalogue():
             if known == slug:
                 page = _PAGE.format(

@@ -7,7 +7,7 @@ raised and becomes problem details in one place (`app.py`).
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from starlette.types import Receive, Scope, Send
 
@@ -22,6 +22,7 @@ PROBLEM = (b"content-type", b"application/problem+json")
 NO_STORE = (b"cache-control", b"no-store")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 VARY_PREFER = (b"vary", b"Prefer")
+_OF_PATHS = "/:@!$&'()*+,;="  # RFC 3986, section 3.3: what a path may hold as it is
 
 
 class Call:
@@ -98,6 +99,6 @@ class Call:
         """The same for a problem that is not a refusal."""
         if retry_after is not None:
             headers = (*headers, (b"retry-after", b"%d" % max(round(retry_after), 1)))
-        instance = self.scope.get("root_path", "") + self.path
+        instance = quote(self.scope.get("root_path", "") + self.path, safe=_OF_PATHS)
         document = wire.problem_document(problem, self.base, instance)
         await self.answer(problem.status, wire.encode(document), PROBLEM, NO_STORE, NOSNIFF, *headers)

@@ -31,6 +31,7 @@ class Operations:
 
     async def submit(self, call: Call, registered: Registered) -> None:
         """`POST` on a registered path."""
+        call.flag("redirect", True)  # refused before anything is stored (guarantee D4)
         key_header = call.header(b"idempotency-key")
         key_value = idempotency_key(key_header) if b"idempotency-key" in call.headers else None
         raw, value = await self._input(call, registered)

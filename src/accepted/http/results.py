@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..contract.operation import Artifact, Operation
-from ..contract.problem import RangeNotSatisfiable
+from ..contract.problem import OperationNotFound, RangeNotSatisfiable
 from ..service import Service
 from .call import JSON, NOSNIFF, Call, Header
 from .headers import byte_range, disposition, matches
@@ -30,11 +30,14 @@ class Results:
             return
         await call.answer(200, bytes(result.value), JSON, NOSNIFF, _PRIVATE, (b"etag", tag))
 
-    async def by_path(self, call: Call, minted: str) -> None:
-        """`GET` on a result's own resource, such as `/reports/{reportId}`; `minted` is the operation a minted id
-        stands for.
+    async def by_path(self, call: Call, type: str, minted: str) -> None:
+        """`GET` on a result's own resource, such as `/reports/{reportId}`, of operations of this `type`; `minted` is
+        the operation a minted id stands for.
         """
-        await self.by_operation(call, await self._service.resource(call.path, minted, call.owner))
+        id = await self._service.resource(call.path, minted, call.owner)
+        if id == minted and (await self._service.get(id, call.owner)).type != type:
+            raise OperationNotFound
+        await self.by_operation(call, id)
 
     async def _artifact(self, call: Call, operation: Operation, artifact: Artifact) -> None:
         tag = f'"{artifact.digest[:32]}"'
@@ -55,9 +58,9 @@ class Results:
     def _span(self, call: Call, artifact: Artifact, tag: str) -> tuple[int, int] | None:
         """The part asked for; None for all of it.
 
-        A range of another version is not given (RFC 9110, section 13.1.5).
+        Only GET knows ranges (RFC 9110, section 14.2), and one of another version is not given (section 13.1.5).
         """
-        if b"range" not in call.headers or call.header(b"if-range") not in {"", tag}:
+        if b"range" not in call.headers or call.scope["method"] != "GET" or call.header(b"if-range") not in {"", tag}:
             return None
         try:
             return byte_range(call.header(b"range"), artifact.size)

@@ -37,6 +37,7 @@ class Hint(msgspec.Struct, frozen=True, array_like=True):
     worker: str | None = None
     due_at: int = 0
     cancelling: bool = False
+    attempt: int = 0
 
 
 class Work(NamedTuple):
@@ -154,6 +155,7 @@ def hint_of(operation: Operation) -> Hint:
         operation.worker,
         operation.due_at,
         operation.cancellation is not None and operation.ended_at is None,
+        operation.attempt,
     )
 
 

@@ -141,10 +141,12 @@ class SqliteStore:
         try:
             while not self._closed.is_set():
                 news = asyncio.create_task(self._news.get())
-                await asyncio.wait({news, closed}, return_when=asyncio.FIRST_COMPLETED)
-                if not news.done():
+                try:
+                    await asyncio.wait({news, closed}, return_when=asyncio.FIRST_COMPLETED)
+                    if not news.done():
+                        return
+                finally:
                     news.cancel()
-                    return
                 yield news.result()
         finally:
             looking.cancel()

@@ -167,8 +167,8 @@ DELETE FROM log_line WHERE operation = ?;
 DELETE FROM resource WHERE operation = ?;
 
 -- name: free_key
--- The key of an expired operation, by (now, owner, route, key): it goes as soon as its minimal lifetime is over.
-UPDATE idempotency_key SET drop_at = max(keep_until, ?) WHERE owner = ? AND route = ? AND key = ?;
+-- The key of an expired operation, by (now, owner, route, key, operation): it goes once its minimal lifetime is over.
+UPDATE idempotency_key SET drop_at = max(keep_until, ?) WHERE owner = ? AND route = ? AND key = ? AND operation = ?;
 
 -- name: forget_tombstones
 -- Tombstones from before (time, limit).

@@ -1,0 +1,35 @@
+"""kill -9 of web, workers and scribes at random under load, with keys: guarantees D1, S3, E1, I1, I4, L1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.processes.diary import Diary
+from tests.processes.evidence import integrity, stored
+from tests.processes.figures import Figures
+from tests.processes.history import History, complaints
+from tests.processes.serving import Server
+from tests.processes.storm import Storm, recoveries, silences
+
+pytestmark = pytest.mark.chaos
+
+
+@pytest.mark.parametrize("seed", [202])
+async def test_a_storm_of_kills_loses_nothing(tmp_path: Path, seed: int, scale: int, figures: Figures) -> None:
+    operations, kills = max(300, 200 * scale), max(10, 5 * scale)
+    # So many deaths may well meet one operation three times; that this ends it is another test's business.
+    with Server(tmp_path, workers=2, ACCEPTED_MAX_CRASHES="1000", ACCEPTED_LOG_FORMAT="json") as server:
+        storm = Storm(server, seed=seed)
+        await storm.run(operations=operations, kills=kills)
+        await storm.settled(60)
+        diary = Diary(tmp_path / "diary").entries()
+        server.end()
+    day = History(storm.acks, await stored(server.database), diary, storm.kills)
+    assert complaints(day) == []
+    assert len(day.operations) == operations
+    assert integrity(server.database) == "ok"
+    figures.note("killed", ", ".join(f"{role}: {sum(k.role == role for k in storm.kills)}" for role in sorted({k.role for k in storm.kills})))
+    figures.milliseconds("worker killed: until what it ran runs again", recoveries(diary, storm.kills) or [0.0])
+    figures.milliseconds("web killed: until the next 202", silences(storm.acked_at, storm.kills) or [0.0])

@@ -1,0 +1,123 @@
+"""The whole record in plain dictionaries: what `fold` decides, kept as simply as it can be said.
+
+Tests of the contract commit to it, and the model test of the stores compares a store with it. It loads what `needs`
+names and applies what `Changes` holds, as a store has to, with comprehensions in the place of SQL.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from accepted.contract.event import Event
+from accepted.contract.fold import fold
+from accepted.contract.ledger import Changes, Facts, KeyId, KeyRow, Needs, Tombstone, needs
+from accepted.contract.operation import LogLine, Now, Operation, Status
+from accepted.contract.transition import Transition
+
+
+class Memory:
+    """All that is known; `commit` is its only way to change."""
+
+    def __init__(self) -> None:
+        self.operations: dict[str, Operation] = {}
+        self.tombstones: dict[str, Tombstone] = {}
+        self.keys: dict[KeyId, KeyRow] = {}
+        self.freed: dict[KeyId, int] = {}
+        self.leases: dict[str, int] = {}
+        self.resources: dict[tuple[str, str], str] = {}
+        self.events: defaultdict[str, list[Event]] = defaultdict(list)
+        self.lines: defaultdict[str, list[LogLine]] = defaultdict(list)
+        self.inputs: dict[str, bytes] = {}
+        self.checkpoints: dict[str, bytes] = {}
+        self.chunks: dict[tuple[str, int, int], bytes] = {}
+
+    def commit(self, batch: list[Transition], now: Now) -> Changes:
+        changes = fold(batch, self._facts(needs(batch), now), now)
+        self._apply(changes, now)
+        return changes
+
+    def recount(self) -> Counter[tuple[str, Status]]:
+        return Counter((operation.type, operation.status) for operation in self.operations.values())
+
+    # --- what a batch has to see
+
+    def _facts(self, wanted: Needs, now: Now) -> Facts:
+        facts = Facts(
+            keys={key: self.keys[key] for key in wanted.keys & self.keys.keys()},
+            leases={worker: self.leases[worker] for worker in wanted.workers & self.leases.keys()},
+            holdings={worker: [o.id for o in self._all() if o.worker == worker] for worker in wanted.holdings},
+            due={type: self._due(type, now)[:room] for type, room in wanted.due.items()},
+            next_due={type: due_at for type in wanted.due if (due_at := self._next_due(type, now)) is not None},
+            running=Counter(o.type for o in self._all() if o.status is Status.PROCESSING and o.type in wanted.running),
+            orphans=self._orphans(now) if wanted.orphans else [],
+            expiring=self._expiring(now)[: wanted.expiring],
+        )
+        facts.operations = dict(self.operations)
+        return facts
+
+    def _all(self) -> list[Operation]:
+        return sorted(self.operations.values(), key=lambda operation: operation.id)
+
+    def _due(self, type: str, now: Now) -> list[str]:
+        waiting = [o for o in self._all() if o.type == type and o.status is Status.PENDING and o.due_at <= now.wall]
+        return [o.id for o in sorted(waiting, key=lambda operation: operation.due_at)]
+
+    def _next_due(self, type: str, now: Now) -> int | None:
+        waiting = [o.due_at for o in self._all() if o.type == type and o.status is Status.PENDING]
+        return min((due_at for due_at in waiting if due_at > now.wall), default=None)
+
+    def _orphans(self, now: Now) -> list[str]:
+        running = [o for o in self._all() if o.status is Status.PROCESSING]
+        lost = [o.id for o in running if self.leases.get(o.worker or "", 0) <= now.tick]
+        overdue = [o.id for o in running if o.cancellation is not None and o.cancellation.settle_at <= now.tick]
+        return list(dict.fromkeys(lost + overdue))
+
+    def _expiring(self, now: Now) -> list[str]:
+        over = [(o.expires_at, o.id) for o in self._all() if o.expires_at is not None and o.expires_at <= now.wall]
+        return [id for _, id in sorted(over)]
+
+    # --- what comes of it
+
+    def _apply(self, changes: Changes, now: Now) -> None:
+        self.operations |= changes.created | changes.changed
+        for event in changes.events:
+            self.events[event.operation_id].append(event)
+        for id, line in changes.lines:
+            self.lines[id].append(line)
+        self.inputs |= changes.inputs
+        self.inputs |= {new: self.inputs[old] for new, old in changes.copied_inputs.items()}
+        self.checkpoints |= changes.checkpoints
+        self.resources |= changes.resources
+        self.keys |= changes.keys
+        self.freed = {key: at for key, at in self.freed.items() if key not in changes.keys}
+        self._apply_chunks(changes)
+        self.leases |= {worker: until for worker, (until, _) in changes.leases.items()}
+        self.leases = {worker: until for worker, until in self.leases.items() if worker not in changes.resigned}
+        self._bury(changes, now)
+        self._forget(changes, now)
+
+    def _apply_chunks(self, changes: Changes) -> None:
+        self.chunks |= {(id, attempt, number): body for id, attempt, number, body in changes.chunks}
+        for id, kept in changes.dropped_chunks.items():
+            self.chunks = {place: body for place, body in self.chunks.items() if place[0] != id or place[1] == kept}
+
+    def _bury(self, changes: Changes, now: Now) -> None:
+        for tombstone in changes.buried:
+            self.tombstones[tombstone.id] = tombstone
+            for shelf in (self.operations, self.events, self.lines, self.inputs, self.checkpoints):
+                shelf.pop(tombstone.id, None)
+        gone = {tombstone.id for tombstone in changes.buried}
+        self.chunks = {place: body for place, body in self.chunks.items() if place[0] not in gone}
+        self.resources = {path: id for path, id in self.resources.items() if id not in gone}
+        for key, id in changes.freed_keys:
+            if key in self.keys and self.keys[key].operation_id == id:
+                self.freed[key] = max(self.keys[key].keep_until, now.wall)
+
+    def _forget(self, changes: Changes, now: Now) -> None:
+        if changes.forget is None:
+            return
+        before, _ = changes.forget  # tests stay under the limit of one bite
+        self.tombstones = {id: stone for id, stone in self.tombstones.items() if stone.expired_at > before}
+        over = {key for key, drop_at in self.freed.items() if drop_at <= now.wall}
+        self.keys = {key: row for key, row in self.keys.items() if key not in over}
+        self.freed = {key: drop_at for key, drop_at in self.freed.items() if key not in over}
