@@ -187,9 +187,12 @@ class Accepted:
 
     async def stop(self) -> None:
         """End in good order; what runs is handed back."""
-        node, self._node, self._service, self._face = self._node, None, None, None
-        if node is not None:
-            await node.stop()
+        if self._starting is None:
+            return
+        async with self._starting:  # whoever still asks is told so by the node that stops, and starts no other
+            if self._node is not None:
+                await self._node.stop()
+                self._node = self._service = self._face = None
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -41,14 +41,15 @@ def _serve(
     app: str, host: str, port: int, workers: int, insecure: bool, database: str | None, hints: tuple[str, ...]
 ) -> None:
     from . import serve as processes
+    from .logs import configure
 
     if database is not None:
         os.environ["ACCEPTED_DATABASE_URL"] = database
     _settings()  # before the app is imported, so that a bad variable is told in one line
     _check_host(host, insecure)
     settings = processes.load_app(app).settings
-    if not settings.database.startswith("sqlite:///"):
-        raise processes.Refused("This version keeps operations in SQLite; PostgreSQL is not there yet.")
+    processes.check_database(settings, database)
+    configure(settings.log_format)
 
     def ready(url: str) -> None:
         many = "1 worker process" if workers == 1 else f"{workers} worker processes"
@@ -86,7 +87,7 @@ def worker(app: str, database: str | None) -> None:
     if database is not None:
         os.environ["ACCEPTED_DATABASE_URL"] = database
     _configure_logs()
-    run_worker(app)
+    run_worker(app, database)
 
 
 @main.command(hidden=True)
@@ -132,8 +133,10 @@ DEMO_HINTS = (
 def migrate(database: str | None, check: bool) -> None:
     """Bring the database's schema up to date (SQLite does so by itself at the start)."""
     from .doctor import missing_migrations, run_migrations
+    from .serve import check_database
 
     settings = _settings(database)
+    check_database(settings)
     if check:
         missing = missing_migrations(settings)
         click.echo("\n".join(f"missing: {name}" for name in missing) or "The schema is up to date.")

@@ -16,6 +16,7 @@ import click
 
 from .contract.operation import Status
 from .logs import escaped
+from .serve import check_database, load_app
 from .settings import InvalidSetting, Settings, load
 from .store.clock import Clock
 from .store.protocol import StoreUnavailable
@@ -48,13 +49,17 @@ def examine(app: str | None) -> Iterator[Finding]:
         yield Finding(WRONG, f"settings: {error}")
         return
     yield Finding(FINE, "settings: all can be read")
-    yield from _settings(settings)
     if app is not None:
-        yield from _app(app)
+        loaded, finding = _app(app)
+        yield finding
+        settings = settings if loaded is None else loaded.settings  # an app may name some of them itself
+    yield from _settings(settings)
     yield from _machine()
-    path = Path(settings.database.removeprefix("sqlite:///")).absolute()
     try:
-        yield from _database(path)
+        check_database(settings)
+        yield from _database(_path(settings).absolute())
+    except click.ClickException as error:
+        yield Finding(WRONG, f"database: {error.message}")
     except (StoreUnavailable, apsw.Error) as error:
         yield Finding(WRONG, f"database: {error}")
 
@@ -72,19 +77,15 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         yield Finding(FINE, "public_url is empty: links are relative to the server")
 
 
-def _app(target: str) -> Iterator[Finding]:
-    from .serve import load_app
-
+def _app(target: str) -> tuple[Any, Finding]:
     try:
         app = load_app(target)
     except click.ClickException as error:
-        yield Finding(WRONG, f"app: {error.message}")
-        return
+        return None, Finding(WRONG, f"app: {error.message}")
     except Exception as error:
-        yield Finding(WRONG, f"app: {target} cannot be imported: {type(error).__name__}: {error}")
-        return
+        return None, Finding(WRONG, f"app: {target} cannot be imported: {type(error).__name__}: {error}")
     names = ", ".join(f"{registered.name} at POST {registered.path}" for registered in app.registry)
-    yield Finding(FINE if names else WARNING, f"app: {names or 'it has no operations'}")
+    return app, Finding(FINE if names else WARNING, f"app: {names or 'it has no operations'}")
 
 
 def _machine() -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import logging
 import os
 import secrets
 import shutil
@@ -21,15 +22,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import click
 
-from .settings import Settings
+from .logs import configure
+from .settings import InvalidSetting, Settings
+from .store.protocol import StoreUnavailable
+
+log = logging.getLogger("accepted.serve")
 
 QUICK_DEATH = 2.0  # seconds; a process that dies sooner was not well configured
 QUICK_DEATHS = 5
+PREDECESSORS = 20
 LONGEST_REST = 1.0  # seconds before a process that keeps dying is started again
 REFUSED = 2  # exit code of refused configuration: starting again would not help
 STOP_PATIENCE = 5.0  # seconds on top of drain_timeout before a process is killed
@@ -55,6 +62,8 @@ def load_app(target: str) -> Any:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
     try:
         module = importlib.import_module(module_name)
+    except InvalidSetting as error:
+        raise Refused(f"{target}: {error}") from None
     except ModuleNotFoundError as error:
         if error.name != module_name.partition(".")[0] and error.name != module_name:
             raise
@@ -64,6 +73,19 @@ def load_app(target: str) -> Any:
         found = "nothing" if app is None else f"a {type(app).__name__}"
         raise Refused(f"{target} is {found}; it has to be an Accepted app.")
     return app
+
+
+def check_database(settings: Settings, asked: str | None = None) -> None:
+    """Raises `Refused` for a database that no process could open, or that is not the one asked for."""
+    path = settings.database.removeprefix("sqlite:///")
+    if path == settings.database:
+        raise Refused("This version keeps operations in SQLite; PostgreSQL is not there yet.")
+    if not path or path.startswith(":memory:"):
+        raise Refused("The database has to be a file, such as sqlite:///accepted.db.")
+    if not (folder := Path(path).absolute().parent).is_dir():
+        raise Refused(f"There is no folder {folder} for the database.")
+    if asked not in {None, settings.database}:
+        raise Refused(f"The app names its own database, {settings.database}; leave out --database.")
 
 
 # --- the supervisor
@@ -79,15 +101,18 @@ class Child:
         self._quick_deaths = 0
         self._proven = False
         self._worker_id = ""
+        self._dead: list[str] = []
         self.start()
 
     def start(self) -> None:
         """Begin, or begin again after a death."""
-        predecessor, self._worker_id = self._worker_id, secrets.token_hex(16)
+        # All of late, not the last alone: that one may have died before it took anything back.
+        self._dead = [id for id in (*self._dead, self._worker_id) if id][-PREDECESSORS:]
+        self._worker_id = secrets.token_hex(16)
         environment = {
             **self._environment,
             "ACCEPTED_INTERNAL_WORKER_ID": self._worker_id,
-            "ACCEPTED_INTERNAL_PREDECESSOR": predecessor,
+            "ACCEPTED_INTERNAL_PREDECESSOR": ",".join(self._dead),
         }
         self._started = time.monotonic()
         self.again_at: float | None = None
@@ -109,7 +134,7 @@ class Child:
         quick = time.monotonic() - self._started < QUICK_DEATH
         self._proven = self._proven or not quick
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
-        self.again_at = time.monotonic() + min(0.05 * 2**self._quick_deaths, LONGEST_REST) - 0.05
+        self.again_at = time.monotonic() + min(0.05 * 2 ** min(self._quick_deaths, 9), LONGEST_REST) - 0.05
         code = self.process.returncode
         return code == REFUSED or (code > 0 and not self._proven and self._quick_deaths >= QUICK_DEATHS)
 
@@ -140,7 +165,7 @@ def serve(
         children += [Child([*base, "worker", target], environment, (alive_read,)) for _ in range(workers)]
         on_ready(_url(listener, host))
         code = _keep_running(children, stop)
-        _end(children, stop, settings.drain_timeout + STOP_PATIENCE)
+        _end(children, stop, settings.drain_timeout + STOP_PATIENCE, listener)
         return code
     finally:
         os.close(alive_write)
@@ -169,19 +194,22 @@ def _keep_running(children: list[Child], stop: _Stop) -> int:
                 _forget_metrics(child.process.pid)
                 if child.hopeless():
                     return REFUSED if child.process.returncode == REFUSED else 1
-                _say(f"process {child.process.pid} ended with {child.process.returncode}; starting it again")
+                log.warning("process %s ended with %s; starting it again", child.process.pid, child.process.returncode)
             elif time.monotonic() >= child.again_at:
                 child.start()
         time.sleep(0.05)  # a signal interrupts it
     return 0
 
 
-def _end(children: list[Child], stop: _Stop, patience: float) -> None:
+def _end(children: list[Child], stop: _Stop, patience: float, listener: socket.socket) -> None:
     """Ask all to stop; whoever does not within `patience` seconds, or when asked twice, is killed."""
+    web, *_ = children
     for child in children:
         child.signal(signal.SIGTERM)
     deadline = time.monotonic() + patience
     while any(not child.died() for child in children) and time.monotonic() < deadline and stop.asked < 2:
+        if web.died():
+            listener.close()  # while workers go on, clients are to be refused rather than kept waiting
         time.sleep(0.02)
     for child in children:
         child.signal(signal.SIGKILL)
@@ -201,6 +229,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _url(listener: socket.socket, host: str) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # what a client can say, and we answer to
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}:{listener.getsockname()[1]}"
 
@@ -212,10 +241,6 @@ def _forget_metrics(pid: int) -> None:
         multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
-def _say(text: str) -> None:
-    click.echo(f"accepted: {text}", err=True)
-
-
 # --- the processes
 
 
@@ -225,6 +250,7 @@ def run_web(target: str, descriptor: int) -> None:
 
     app = load_app(target)
     settings: Settings = app.settings
+    configure(settings.log_format)
 
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -267,11 +293,13 @@ class _WebOnly:
         await self._app(scope, receive, send)
 
 
-def run_worker(target: str) -> None:
-    """A worker process: users' functions, no HTTP."""
+def run_worker(target: str, database: str | None = None) -> None:
+    """A worker process: users' functions, no HTTP. Raises `Refused`."""
     import uvloop
 
     app = load_app(target)
+    check_database(app.settings, database)
+    configure(app.settings.log_format)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_work(app))
     # User code that did not stop may still run in daemon threads; it must not keep the process from ending.
@@ -286,12 +314,16 @@ async def _work(app: Any) -> int:
         loop.add_signal_handler(number, stop.set)
     with _parent(stop.set) as watch:
         watch(loop)
-        await app.start(
-            worker=True,
-            apart=True,
-            worker_id=os.environ.pop("ACCEPTED_INTERNAL_WORKER_ID", ""),
-            predecessor=os.environ.pop("ACCEPTED_INTERNAL_PREDECESSOR", ""),
-        )
+        try:
+            await app.start(
+                worker=True,
+                apart=True,
+                worker_id=os.environ.pop("ACCEPTED_INTERNAL_WORKER_ID", ""),
+                predecessor=os.environ.pop("ACCEPTED_INTERNAL_PREDECESSOR", ""),
+            )
+        except StoreUnavailable as error:
+            log.error("cannot start: %s", error)
+            return 1
         failed = asyncio.create_task(app.node.failed.wait())
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({failed, stopped}, return_when=asyncio.FIRST_COMPLETED)

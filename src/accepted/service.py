@@ -112,10 +112,10 @@ class Service:
             async with asyncio.timeout(timeout):
                 with feed.watch(operation.id) as watch:
                     while not feed.ending.is_set():
+                        watch.changed.clear()  # before reading, or news that come while it is read are lost
                         operation = await self.get(operation.id, owner)
                         if operation.terminal or (until == "change" and operation.version != version):
                             break
-                        watch.changed.clear()
                         await watch.changed.wait()
         except TimeoutError:
             pass

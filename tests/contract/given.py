@@ -64,7 +64,7 @@ def claim(worker: str = "w1", types: tuple[str, ...] = ("report",), room: int = 
 
 def held(kind: type[H], operation: Operation, **members: Any) -> H:
     """A write of the attempt that holds `operation` now."""
-    fence = {"operation_id": operation.id, "worker": operation.worker or "w1", "attempt": operation.attempt}
+    fence: dict[str, Any] = {"operation_id": operation.id, "worker": operation.worker or "w1", "attempt": operation.attempt}
     return kind(**(fence | members))
 
 

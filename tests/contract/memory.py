@@ -7,6 +7,7 @@ names and applies what `Changes` holds, as a store has to, with comprehensions i
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from typing import Any
 
 from accepted.contract.event import Event
 from accepted.contract.fold import fold
@@ -35,6 +36,10 @@ class Memory:
         changes = fold(batch, self._facts(needs(batch), now), now)
         self._apply(changes, now)
         return changes
+
+    def ask(self, batch: list[Transition], now: Now) -> list[Any]:
+        """The outcomes of a commit."""
+        return self.commit(batch, now).outcomes
 
     def recount(self) -> Counter[tuple[str, Status]]:
         return Counter((operation.type, operation.status) for operation in self.operations.values())

@@ -7,7 +7,6 @@ from accepted.contract.operation import Operation, Status
 from accepted.contract.policy import TOMBSTONE_LIFETIME_MS
 from accepted.contract.problem import OperationNotFound
 from accepted.contract.transition import Expire, Forget, Renew
-
 from tests.contract.given import (
     BROKEN,
     DAY,
@@ -40,8 +39,8 @@ def test_a_document_is_kept_for_its_retention_to_the_millisecond() -> None:
     memory = Memory()
     ended = [o for o in of_each_state(memory) if o.terminal]
     assert {o.expires_at for o in ended} == {after(SECOND + HOUR).wall}
-    assert memory.commit([Expire()], after(SECOND + HOUR - 1)).outcomes == [0]
-    assert memory.commit([Expire()], after(SECOND + HOUR)).outcomes == [3]
+    assert memory.ask([Expire()], after(SECOND + HOUR - 1)) == [0]
+    assert memory.ask([Expire()], after(SECOND + HOUR)) == [3]
     assert memory.tombstones == {o.id: Tombstone(o.id, "ann", after(SECOND + HOUR).wall) for o in ended}
 
 
@@ -62,14 +61,14 @@ def test_only_id_owner_and_time_remain() -> None:
 def test_it_goes_in_bites() -> None:
     memory = Memory()
     of_each_state(memory)
-    assert memory.commit([Expire(limit=2), Expire(limit=2)], after(DAY)).outcomes == [2, 0]
-    assert memory.commit([Expire(limit=2)], after(DAY)).outcomes == [1]
+    assert memory.ask([Expire(limit=2), Expire(limit=2)], after(DAY)) == [2, 0]
+    assert memory.ask([Expire(limit=2)], after(DAY)) == [1]
 
 
 def test_what_has_expired_within_a_batch_is_gone_for_the_rest_of_it() -> None:
     memory = Memory()
     memory.commit([accept(retention=HOUR), cancel(pending())], NOW)
-    _, outcome = memory.commit([Expire(), cancel(pending())], after(DAY)).outcomes
+    _, outcome = memory.ask([Expire(), cancel(pending())], after(DAY))
     assert isinstance(outcome, OperationNotFound)
 
 

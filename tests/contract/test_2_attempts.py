@@ -24,7 +24,6 @@ from accepted.contract.transition import (
     Resign,
     Stop,
 )
-
 from tests.contract.given import (
     BROKEN,
     BUSY,
@@ -73,21 +72,21 @@ class TestClaim:
 
     def test_it_needs_a_lease_that_lasts(self, memory: Memory) -> None:
         memory.commit([accept(2)], NOW)
-        stranger, late = memory.commit([claim("w3"), claim("w1")], after(TTL)).outcomes
+        stranger, late = memory.ask([claim("w3"), claim("w1")], after(TTL))
         assert isinstance(stranger, WorkerLost)
         assert isinstance(late, WorkerLost)
         assert memory.operations[op_id(2)].status is Status.PENDING
 
     def test_a_lease_and_a_claim_may_ride_in_one_batch_with_the_submit(self) -> None:
-        outcomes = Memory().commit([accept(), Renew("w1", TTL, first=True), claim()], NOW).outcomes
+        outcomes = Memory().ask([accept(), Renew("w1", TTL, first=True), claim()], NOW)
         assert [operation.id for operation in outcomes[2].operations] == [op_id()]
 
     def test_what_ends_makes_room_for_the_next_within_one_batch(self, memory: Memory) -> None:
         memory.commit([accept(2)], NOW)
         limited = claim(limits={"report": 1})
-        (none,) = memory.commit([limited], after(SECOND)).outcomes
+        (none,) = memory.ask([limited], after(SECOND))
         assert none == Claimed(())
-        _, one = memory.commit([complete(running(memory)), limited], after(SECOND)).outcomes
+        _, one = memory.ask([complete(running(memory)), limited], after(SECOND))
         assert [operation.id for operation in one.operations] == [op_id(2)]
 
 
@@ -106,7 +105,9 @@ class TestFence:
         return held(kind, operation, **members, **fence)  # type: ignore[arg-type]
 
     @writes
-    @pytest.mark.parametrize("fence", [{"worker": "w2"}, {"attempt": 2}, {"attempt": 0}], ids=["worker", "next", "none"])
+    @pytest.mark.parametrize(
+        "fence", [{"worker": "w2"}, {"attempt": 2}, {"attempt": 0}], ids=["worker", "next", "none"]
+    )
     def test_a_stranger_is_refused(self, memory: Memory, kind: type[Held], fence: dict[str, object]) -> None:
         before = running(memory)
         report = Report(progress=Progress(current=1), checkpoint=b"1", lines=(LogEntry(0, "INFO", "line"),))
@@ -118,7 +119,7 @@ class TestFence:
     @writes
     def test_so_is_an_expired_lease_even_where_nobody_has_taken_over(self, memory: Memory, kind: type[Held]) -> None:
         before = running(memory)
-        (outcome,) = memory.commit([self.write(kind, before)], after(TTL)).outcomes
+        (outcome,) = memory.ask([self.write(kind, before)], after(TTL))
         assert isinstance(outcome, StaleAttempt)
         assert running(memory) is before
 
@@ -128,54 +129,58 @@ class TestFence:
         memory.commit([release(first), claim()], after(2 * SECOND))
         second = running(memory)
         assert (second.worker, second.attempt) == ("w1", 2)
-        (outcome,) = memory.commit([self.write(kind, first)], after(3 * SECOND)).outcomes
+        (outcome,) = memory.ask([self.write(kind, first)], after(3 * SECOND))
         assert isinstance(outcome, StaleAttempt)
         assert running(memory) is second
 
     @writes
     def test_the_holder_writes_until_its_lease_ends(self, memory: Memory, kind: type[Held]) -> None:
-        (outcome,) = memory.commit([self.write(kind, running(memory))], after(TTL - 1)).outcomes
+        (outcome,) = memory.ask([self.write(kind, running(memory))], after(TTL - 1))
         assert isinstance(outcome, Operation)
 
     def test_an_operation_that_is_gone_is_not_found(self, memory: Memory) -> None:
-        (outcome,) = memory.commit([self.write(Advance, running(memory), operation_id=op_id(9))], NOW).outcomes
+        (outcome,) = memory.ask([self.write(Advance, running(memory), operation_id=op_id(9))], NOW)
         assert isinstance(outcome, OperationNotFound)
 
     def test_leases_are_judged_by_ticks_alone(self, memory: Memory) -> None:
         year = 365 * 86_400_000
         for wall in (NOW.wall - year, NOW.wall + year):
             now = Now(wall, NOW.tick + TTL - 1)
-            (outcome,) = memory.commit([held(Advance, running(memory))], now).outcomes
+            (outcome,) = memory.ask([held(Advance, running(memory))], now)
             assert isinstance(outcome, Operation)
 
 
 class TestLease:
     def test_renewing_moves_its_end_and_tells_what_is_held(self, memory: Memory) -> None:
-        (renewed,) = memory.commit([Renew("w1", TTL)], after(TTL - 1)).outcomes
+        (renewed,) = memory.ask([Renew("w1", TTL)], after(TTL - 1))
         assert renewed == Renewed((running(memory),))
         assert memory.leases["w1"] == after(2 * TTL - 1).tick
-        assert memory.commit([Renew("w2", TTL)], after(TTL - 1)).outcomes == [Renewed(())]
+        assert memory.ask([Renew("w2", TTL)], after(TTL - 1)) == [Renewed(())]
 
     def test_what_is_over_cannot_be_renewed(self, memory: Memory) -> None:
-        late, unknown = memory.commit([Renew("w1", TTL), Renew("w3", TTL)], after(TTL)).outcomes
+        late, unknown = memory.ask([Renew("w1", TTL), Renew("w3", TTL)], after(TTL))
         assert isinstance(late, WorkerLost)
         assert isinstance(unknown, WorkerLost)
 
     def test_a_worker_that_resigns_holds_nothing_from_then_on(self, memory: Memory) -> None:
-        none, refused = memory.commit([Resign("w1"), held(Advance, running(memory))], after(SECOND)).outcomes
+        none, refused = memory.ask([Resign("w1"), held(Advance, running(memory))], after(SECOND))
         assert none is None
         assert isinstance(refused, StaleAttempt)
-        (rescued,) = memory.commit([rescue()], after(SECOND)).outcomes
+        (rescued,) = memory.ask([rescue()], after(SECOND))
         assert (rescued, running(memory).status) == (1, Status.PENDING)
 
+    def test_one_that_registers_after_its_resignation_stays_registered(self, memory: Memory) -> None:
+        memory.commit([Resign("w1"), Renew("w1", TTL, first=True)], after(SECOND))
+        assert memory.leases["w1"] == after(SECOND + TTL).tick
+
     def test_orphans_wait_until_the_lease_is_over(self, memory: Memory) -> None:
-        assert memory.commit([rescue()], after(TTL - 1)).outcomes == [0]
-        assert memory.commit([rescue()], after(TTL)).outcomes == [1]
+        assert memory.ask([rescue()], after(TTL - 1)) == [0]
+        assert memory.ask([rescue()], after(TTL)) == [1]
         assert running(memory).due_at == after(TTL).wall
 
     def test_a_second_rescue_leaves_alone_what_somebody_has_taken_since(self, memory: Memory) -> None:
         memory.commit([Renew("w2", 10 * TTL)], after(SECOND))
-        first, taken, second = memory.commit([rescue(), claim("w2"), rescue()], after(TTL)).outcomes
+        first, taken, second = memory.ask([rescue(), claim("w2"), rescue()], after(TTL))
         assert (first, len(taken.operations), second) == (1, 1, 0)
         assert (running(memory).worker, running(memory).attempt) == ("w2", 2)
 
@@ -209,9 +214,9 @@ class TestAutomaticRetry:
 
     def test_the_delay_keeps_it_from_being_claimed(self, memory: Memory) -> None:
         memory.commit([fail(running(memory), attempts=2, delay=5 * SECOND)], after(2 * SECOND))
-        (early,) = memory.commit([claim()], after(7 * SECOND - 1)).outcomes
+        (early,) = memory.ask([claim()], after(7 * SECOND - 1))
         assert early == Claimed((), next_due=after(7 * SECOND).wall)
-        (due,) = memory.commit([claim()], after(7 * SECOND)).outcomes
+        (due,) = memory.ask([claim()], after(7 * SECOND))
         assert [operation.attempt for operation in due.operations] == [2]
 
     def test_the_next_attempt_starts_afresh_but_keeps_its_checkpoint_and_log(self, memory: Memory) -> None:

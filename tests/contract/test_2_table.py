@@ -28,7 +28,6 @@ from accepted.contract.transition import (
     Stop,
     Transition,
 )
-
 from tests.contract.given import (
     BROKEN,
     DAY,
@@ -108,6 +107,7 @@ REFUSED: dict[type[Transition], type[Exception]] = {
     Cancel: OperationNotCancellable,
     Retry: OperationNotRetryable,
 }
+
 
 def walked(operation: Operation, asked: Transition) -> Edge | None:
     try:

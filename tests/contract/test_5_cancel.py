@@ -9,7 +9,6 @@ from accepted.contract.lifecycle import step
 from accepted.contract.operation import NO_JSON, Artifact, Cancellation, Now, Operation, Result, Status
 from accepted.contract.problem import OperationNotCancellable, StaleAttempt
 from accepted.contract.transition import Advance, Claimed, Held, Renew, Report, Stop
-
 from tests.contract.given import (
     BUSY,
     DAY,
@@ -42,9 +41,9 @@ REASON = "changed my mind"
 def test_what_waits_is_cancelled_at_once_and_never_runs() -> None:
     memory = Memory()
     submit = accept()
-    _, outcome, _, claimed = memory.commit(
+    _, outcome, _, claimed = memory.ask(
         [submit, cancel(pending(), REASON), Renew("w1", SECOND, first=True), claim()], NOW
-    ).outcomes
+    )
     assert (outcome.status, outcome.reason, outcome.work_stopped) == (Status.CANCELLED, REASON, True)
     assert (outcome.started_at, outcome.ended_at, outcome.expires_at) == (None, NOW.wall, NOW.wall + DAY)
     assert claimed == Claimed(())
@@ -146,8 +145,8 @@ class TestTheGraceEnds:
     def test_a_rescue_settles_what_is_overdue_though_its_worker_lives(self) -> None:
         memory = Memory()
         memory.commit([accept(), Renew("w1", DAY, first=True), claim(), cancel(pending(), REASON)], NOW)
-        assert memory.commit([rescue()], after(2 * SECOND - 1)).outcomes == [0]
-        assert memory.commit([rescue()], after(2 * SECOND)).outcomes == [1]
+        assert memory.ask([rescue()], after(2 * SECOND - 1)) == [0]
+        assert memory.ask([rescue()], after(2 * SECOND)) == [1]
         end = memory.operations[op_id()]
         assert (end.status, end.reason, end.work_stopped) == (Status.CANCELLED, REASON, False)
 
@@ -162,7 +161,7 @@ def test_of_a_cancel_and_a_completion_the_first_decides(first: str) -> None:
     memory.commit([accept(), Renew("w1", DAY, first=True), claim()], NOW)
     running = memory.operations[op_id()]
     race = [cancel(running), complete(running)]
-    outcomes = memory.commit(race if first == "cancel" else race[::-1], NOW).outcomes
+    outcomes = memory.ask(race if first == "cancel" else race[::-1], NOW)
     end = memory.operations[op_id()]
     if first == "cancel":
         assert [outcome.status for outcome in outcomes] == [Status.PROCESSING, Status.CANCELLED]

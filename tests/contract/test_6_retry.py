@@ -10,7 +10,6 @@ from accepted.contract.operation import Operation, Status
 from accepted.contract.problem import OperationNotFound, OperationNotRetryable
 from accepted.contract.progress import Progress, advance, announced, enter
 from accepted.contract.transition import Expire, Renew, Report, Retried, Retry
-
 from tests.contract.given import (
     BROKEN,
     BUSY,
@@ -46,7 +45,7 @@ def memory() -> Memory:
 
 
 def test_it_makes_a_new_operation_with_the_same_input(memory: Memory) -> None:
-    (outcome,) = memory.commit([Retry(op_id(1), op_id(2), "00-trace")], after(HOUR)).outcomes
+    (outcome,) = memory.ask([Retry(op_id(1), op_id(2), "00-trace")], after(HOUR))
     made = memory.operations[op_id(2)]
     assert outcome == Retried(op_id(2), made)
     assert (made.status, made.created_at, made.due_at) == (Status.PENDING, after(HOUR).wall, after(HOUR).wall)
@@ -62,9 +61,9 @@ def test_it_makes_a_new_operation_with_the_same_input(memory: Memory) -> None:
 def test_repeating_it_gives_the_same_operation(memory: Memory, batches: int) -> None:
     asked = [Retry(op_id(1), op_id(number)) for number in (2, 3, 4)]
     if batches == 1:
-        outcomes = memory.commit([*asked], after(HOUR)).outcomes
+        outcomes = memory.ask([*asked], after(HOUR))
     else:
-        outcomes = [memory.commit([retry], after(HOUR)).outcomes[0] for retry in asked]
+        outcomes = [memory.ask([retry], after(HOUR))[0] for retry in asked]
     assert [outcome.operation_id for outcome in outcomes] == [op_id(2)] * 3
     assert [outcome.operation is None for outcome in outcomes] == [False, True, True]
     assert memory.operations.keys() == {op_id(1), op_id(2)}
@@ -72,7 +71,7 @@ def test_repeating_it_gives_the_same_operation(memory: Memory, batches: int) -> 
 
 def test_the_new_one_can_be_retried_in_its_turn(memory: Memory) -> None:
     memory.commit([Retry(op_id(1), op_id(2)), cancel(pending(id=op_id(2)))], after(HOUR))
-    (outcome,) = memory.commit([Retry(op_id(2), op_id(3))], after(HOUR)).outcomes
+    (outcome,) = memory.ask([Retry(op_id(2), op_id(3))], after(HOUR))
     assert outcome.operation.retry_of == op_id(2)
     assert memory.inputs[op_id(3)] == memory.inputs[op_id(1)]
 
@@ -95,14 +94,20 @@ def test_a_cancelled_operation_can(memory: Memory) -> None:
 
 def test_one_that_has_expired_is_not_found(memory: Memory) -> None:
     memory.commit([Expire()], after(2 * DAY))
-    (outcome,) = memory.commit([Retry(op_id(1), op_id(2))], after(2 * DAY)).outcomes
+    (outcome,) = memory.ask([Retry(op_id(1), op_id(2))], after(2 * DAY))
     assert isinstance(outcome, OperationNotFound)
     assert memory.operations == {}
 
 
 @pytest.mark.parametrize(
     ("retry_after", "asked", "due"),
-    [(None, SECOND, SECOND), (60, SECOND, 63 * SECOND), (0.25, SECOND, 3250), (60, HOUR, HOUR), (0, SECOND, 3 * SECOND)],
+    [
+        (None, SECOND, SECOND),
+        (60, SECOND, 63 * SECOND),
+        (0.25, SECOND, 3250),
+        (60, HOUR, HOUR),
+        (0, SECOND, 3 * SECOND),
+    ],
 )
 def test_it_starts_no_earlier_than_retry_after_allows(retry_after: float | None, asked: int, due: int) -> None:
     """Counted from the failure, which was three seconds after the submit; `due_at` may not lie before it."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -126,6 +127,14 @@ def counting(attempt: Attempt, total: int) -> None:
     for number in range(total):
         attempt.progress(number + 1, total, "counting")
     raise ValueError("counted")
+
+
+def counting_fast(attempt: Attempt, total: int) -> float:
+    """Reports as fast as it can; gives back the seconds that it took."""
+    began = time.perf_counter()
+    for number in range(total):
+        attempt.progress(number, total)
+    return time.perf_counter() - began
 
 
 def resuming(attempt: Attempt) -> object:

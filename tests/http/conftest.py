@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from accepted import Accepted
+from tests.clock import MovableClock
 from tests.http import menu
 from tests.http.api import Api
-from tests.http.clock import MovableClock
 from tests.http.gate import Gates
 
 MakeApp = Callable[..., Accepted]

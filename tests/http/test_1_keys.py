@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.clock import MovableClock
 from tests.http.api import Api, document, problem
-from tests.http.clock import MovableClock
 from tests.http.conftest import MakeApp, Start
 from tests.http.gate import Gates
 

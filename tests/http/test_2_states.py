@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from accepted import Attempt, Failure
+from tests.clock import MovableClock
 from tests.http.api import Api, Document, document, eventually, problem
-from tests.http.clock import MovableClock
 from tests.http.conftest import MakeApp, Start
 from tests.http.gate import Gates
 

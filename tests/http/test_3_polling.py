@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
+from tests.clock import MovableClock
 from tests.http.api import Api, document, eventually, problem
 from tests.http.asgi import Exchange
-from tests.http.clock import MovableClock
 from tests.http.conftest import MakeApp, Start
 from tests.http.gate import Gates
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from accepted import Artifact
+from tests.clock import MovableClock
 from tests.http.api import Api, document, problem
 from tests.http.asgi import Exchange
-from tests.http.clock import MovableClock
 from tests.http.conftest import MakeApp, Start
 from tests.http.gate import Gates
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from accepted import Accepted, Attempt, Failure
+from tests.clock import MovableClock
 from tests.http.api import Api, Document, document, eventually, problem
-from tests.http.clock import MovableClock
 from tests.http.conftest import MakeApp, Start
 from tests.http.gate import Gates
 
@@ -217,7 +217,7 @@ async def test_a_checkpoint_is_found_by_the_next_attempt(make_app: MakeApp, star
     assert (await (await start(app)).run("/resuming"))["result"]["row"] == 7
 
 
-@pytest.mark.parametrize("kind", ["coroutine", "thread"])
+@pytest.mark.parametrize("kind", ["coroutine", "function"])
 async def test_an_attempt_over_its_time_fails_operation_timed_out_which_is_retryable(
     make_app: MakeApp, start: Start, gates: Gates, kind: str
 ) -> None:
@@ -227,8 +227,8 @@ async def test_an_attempt_over_its_time_fails_operation_timed_out_which_is_retry
     async def coroutine() -> None:
         await gates.go.passed()
 
-    @app.operation("/thread", timeout="0.1s", cancel_grace="0.1s")
-    def thread() -> None:
+    @app.operation("/function", timeout="0.1s", cancel_grace="0.1s")
+    def function() -> None:
         gates.go.wait()
 
     done = await (await start(app)).run(f"/{kind}")

@@ -57,6 +57,18 @@ async def gate(name: str, attempt: Attempt) -> dict[str, int]:
     return {"attempt": attempt.number, "pid": os.getpid()}
 
 
+@app.operation("/warnings")
+async def warn(name: str, attempt: Attempt) -> str:
+    """Reports a warning and a line, leaves time for them to be sent, and waits at the gate."""
+    attempt.warn("MISSING_DATA", "2 customers have no email", affected_records=2)
+    attempt.log("two are missing")
+    await asyncio.sleep(0.3)
+    (FOLDER / f"{name}-reported").touch()
+    while not (FOLDER / name).exists():
+        await asyncio.sleep(LOOK)
+    return "done"
+
+
 @app.operation("/poisons")
 async def poison(attempt: Attempt) -> None:
     """Kills its worker, every time."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -32,7 +33,7 @@ class Storm:
         self.acked_at: list[float] = []
         self._server = server
         self._roles = roles
-        self._dice = random.Random(seed)
+        self._dice, self._doubts = random.Random(seed), random.Random(seed)
         self._client = httpx2.AsyncClient(base_url=server.url, timeout=PATIENCE, trust_env=False)
         self._lines = asyncio.Semaphore(LINES)
 
@@ -60,7 +61,7 @@ class Storm:
         path, body = self._order(key)
         async with self._lines:
             operation = await self._acknowledged(path, body, key)
-            if operation is not None and self._dice.random() < 0.1:  # a client that did not trust its luck
+            if operation is not None and self._doubts.random() < 0.1:  # a client that did not trust its luck
                 await self._acknowledged(path, body, key)
 
     def _order(self, key: str) -> tuple[str, Any]:
@@ -107,6 +108,6 @@ def recoveries(diary: Sequence[Entry], kills: Sequence[Kill]) -> list[float]:
 
 
 def silences(acked_at: Sequence[float], kills: Sequence[Kill]) -> list[float]:
-    """Seconds from the death of a web process until the next submit was acknowledged."""
-    deaths = [kill.at for kill in kills if kill.role == "web"]
-    return [min(later) - at for at in deaths if (later := [acked for acked in acked_at if acked > at])]
+    """Seconds around the death of a web process in which no submit was acknowledged."""
+    shortly_after = [kill.at + 0.05 for kill in kills if kill.role == "web"]  # by then its last answers were read
+    return [after - before for at in shortly_after for before, after in pairwise(acked_at) if before <= at < after]

@@ -29,10 +29,10 @@ def seconds(duration: Duration) -> float:
         value = duration.total_seconds()
     elif isinstance(duration, str):
         value = _parsed(duration.strip())
-    elif isinstance(duration, bool):
+    elif isinstance(duration, bool) or not isinstance(duration, (int, float)):
         raise ValueError(f"not a duration: {duration!r}")
     else:
-        value = float(duration)
+        value = float(duration) if abs(duration) < 2**63 else math.inf
     if not math.isfinite(value) or value < 0:
         raise ValueError(f"a duration is finite and not negative: {duration!r}")
     return value

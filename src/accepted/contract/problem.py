@@ -21,6 +21,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
+YEAR = 366 * 86_400  # seconds; no date beyond it can be meant
+
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """One problem object, as stored with a FAILED operation and as rendered by `wire.problem_document`.
@@ -238,6 +240,8 @@ class Failure(Exception):
         super().__init__(title)
         if not 400 <= status <= 599:
             raise ValueError(f"a failure's status is 400 to 599, not {status}")
+        if retry_after is not None and not 0 <= retry_after <= YEAR:
+            raise ValueError(f"retry_after is seconds, from 0 to a year, not {retry_after}")
         self.problem = Problem(
             slug=type,
             title=title,

@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from numbers import Integral, Real
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+_LARGEST = 2**63 - 1  # what any reader of JSON can be expected to hold
 _ROUNDING = 1e-9  # 29 of 100 is 28.999999999999996 % in floats
 
 
@@ -64,14 +67,12 @@ def advance(
     message: str | None = None,
     percentage: float | None = None,
 ) -> Progress:
-    """What is known after one more report; numbers that are no numbers (NaN, infinite, negative) are not taken."""
+    """What is known after one more report; what is no finite number from 0 to 2^63 - 1 is not taken."""
+    done, given, whole = progress.current or 0, _count(current), _count(total)
     # A total that shrinks below what is done is raised to it: neither may `current` fall nor pass its total.
-    total = max(total, progress.current or 0) if total is not None and _is_count(total) else progress.total
-    if current is not None and _is_count(current):
-        current = max(current, progress.current or 0)
-        current = min(current, total) if total is not None else current
-    else:
-        current = progress.current
+    total = progress.total if whole is None else max(whole, done)
+    current = progress.current if given is None else max(given, done)
+    current = current if current is None or total is None else min(current, total)
     share = _share(current, total, percentage)
     moved = replace(
         progress, current=current, total=total, message=message if message is not None else progress.message
@@ -115,13 +116,20 @@ def restarted(progress: Progress | None) -> Progress | None:
     return Progress(phases=tuple(Phase(p.name, weight=p.weight) for p in progress.phases))
 
 
-def _is_count(number: float | None) -> bool:
-    return number is not None and math.isfinite(number) and number >= 0
+def _count(number: Any) -> int | float | None:
+    """A plain number, for users also have numpy's; None for what cannot be counted with."""
+    if not _is_number(number) or number < 0:
+        return None
+    return int(number) if isinstance(number, Integral) else float(number)
 
 
-def _share(current: float | None, total: float | None, percentage: float | None) -> float | None:
-    if percentage is not None and math.isfinite(percentage):
-        return min(max(percentage / 100, 0.0), 1.0)
+def _is_number(number: Any) -> bool:
+    return isinstance(number, Real) and bool(-_LARGEST <= number <= _LARGEST)  # type: ignore[operator]  # not NaN, not inf
+
+
+def _share(current: float | None, total: float | None, percentage: Any) -> float | None:
+    if _is_number(percentage):
+        return min(max(float(percentage) / 100, 0.0), 1.0)
     if current is None or not total:
         return None
     return current / total

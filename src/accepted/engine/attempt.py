@@ -7,6 +7,7 @@ lost: the transition that ends the attempt carries it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Generator, Iterable, Iterator
@@ -114,10 +115,12 @@ class Attempt:
 
     def warn(self, code: str, message: str, affected_records: int | None = None) -> None:
         """Something went wrong that need not fail the operation: it will end COMPLETED_WITH_ERRORS."""
+        affected = None if affected_records is None else int(affected_records)
+        warning = Warning(clean(code), clean(message), affected)
         with self._lock:
             self._warned += 1
             if self._warned <= WARNING_LIMIT:
-                self._warnings.append(Warning(clean(code), clean(message), affected_records))
+                self._warnings.append(warning)
             elif self._warned == WARNING_LIMIT + 1:
                 self._warnings.append(Warning("MORE_WARNINGS", f"Only the first {WARNING_LIMIT} warnings are kept."))
         self._notify()
@@ -212,8 +215,9 @@ class Attempt:
         if latest is not None:
             current, total, message, percentage = latest
             before = self._progress
-            text = None if message is None else clean(message)
-            self._progress = advance(before, current=current, total=total, message=text, percentage=percentage)
+            with contextlib.suppress(Exception):  # a report that makes no sense says nothing, and harms nothing
+                text = None if message is None else clean(message)
+                self._progress = advance(before, current=current, total=total, message=text, percentage=percentage)
             self._moved = self._moved or self._progress != before
 
     def _enter(self, name: str) -> None:
@@ -232,14 +236,16 @@ class Attempt:
         self._notify()
 
     def _write_line(self, message: str, level: str, fields: dict[str, Any]) -> None:
+        if self._lines_left <= 0:
+            return
+        safe = {name: _plain(value) for name, value in fields.items()}  # a value may log on its part: no lock here
+        entry = LogEntry(_now(), clean(level).upper(), clean(message)[:MESSAGE_LIMIT], safe)
         with self._lock:
             self._lines_left -= 1
-            if self._lines_left < 0:
-                return
             if self._lines_left == 0:
-                message, level, fields = "The log is full; nothing more of it is kept.", "WARNING", {}
-            safe = {name: _plain(value) for name, value in fields.items()}
-            self._lines.append(LogEntry(_now(), clean(level).upper(), clean(message)[:MESSAGE_LIMIT], safe))
+                entry = LogEntry(_now(), "WARNING", "The log is full; nothing more of it is kept.")
+            if self._lines_left >= 0:
+                self._lines.append(entry)
         self._notify()
 
     def _track(self, items: Iterable[T], total: float | None, message: str | None) -> Iterator[T]:

@@ -36,7 +36,7 @@ class Line:
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._file = self._socket.makefile("rb")
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
         self._asking = threading.Lock()
         self._answers: SimpleQueue[None] = SimpleQueue()
         self._news = threading.Event()
@@ -80,9 +80,10 @@ class Line:
             pause.wait(FLUSH_INTERVAL)
 
     def pass_on(self, attempt: Attempt) -> None:
-        report = attempt.take()
-        if report != NOTHING:
-            self.say(Said(report=report))
+        with self._turn:  # or the last word could overtake what was taken before it
+            report = attempt.take()
+            if report != NOTHING:
+                self.say(Said(report=report))
 
 
 def main(descriptor: int) -> None:
@@ -92,6 +93,7 @@ def main(descriptor: int) -> None:
     sys.path[:] = start.path
     attempt = Attempt(start.operation, start.checkpoint, line, log_limit=start.log_limit, raises=True)
     logging.getLogger().addHandler(LogCapture())
+    logging.getLogger().setLevel(start.log_level)
     threading.Thread(target=line.listen, daemon=True).start()
     threading.Thread(target=line.report, args=(attempt,), daemon=True).start()
     end = _end(start, attempt, line)

@@ -194,6 +194,7 @@ class LogCapture(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         attempt = current.get()
-        if attempt is not None and not record.name.startswith("accepted."):
+        if attempt is not None and not record.name.startswith("accepted.") and not hasattr(record, "captured"):
+            record.captured = True  # several nodes of one process hear the same record
             with contextlib.suppress(Exception):
                 attempt.capture(record.getMessage(), record.levelname)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -44,6 +45,7 @@ class Start(msgspec.Struct, frozen=True):
     checkpoint: bytes | None
     limits: Limits
     log_limit: int
+    log_level: int
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -125,6 +127,7 @@ class ProcessExecution:
             checkpoint=self._checkpoint,
             limits=self._job.limits,
             log_limit=self._job.attempt.lines_left + self._job.operation.lines,
+            log_level=logging.getLogger().level,
         )
 
     async def _listen(

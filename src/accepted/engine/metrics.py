@@ -137,7 +137,7 @@ class Metrics:
         for (type, status), number in (await self._store.tally()).items():
             if status in {Status.PENDING, Status.PROCESSING}:
                 (depth if status is Status.PENDING else running).add_metric([type], number)
-        now = time.time() * 1000
+        now = (await self._store.now()).wall
         for type, due_at in (await self._store.oldest_due()).items():
             oldest.add_metric([type], max(now - due_at, 0) / 1000)
         return [depth, running, oldest]

@@ -119,7 +119,7 @@ class Run:
             await asyncio.wait({self._flushing})  # should it fail, the last transition takes its report along
         self.concluded = True
         self._shop.room_made()  # before the commit, so that the next claim rides in it
-        transition = self.conclude(done)
+        transition = self._concluded(done)
         if transition is not None:
             await self._commit(transition)
 
@@ -170,6 +170,13 @@ class Run:
         if not self._ended.done():
             self._ended.set_result(done)
 
+    def _concluded(self, done: Result | BaseException) -> Held | None:
+        try:
+            return self.conclude(done)
+        except Exception as error:  # an exception or a report that is no proper one must not be run for ever
+            log.error("%s has ended in a way that makes no sense", self.operation.id, exc_info=error)
+            return self._fail(_problem("operation-failed", describe(error)))
+
     def conclude(self, done: Result | BaseException) -> Held | None:  # noqa: C901  (one clause for each way to end)
         """What the end of the function means for the operation."""
         match self.reason, done:
@@ -216,6 +223,7 @@ class Run:
         }
 
     async def _commit(self, transition: Held) -> None:
+        bare: Held | None = None
         while True:
             try:
                 await self._shop.committer.commit(transition)
@@ -230,9 +238,10 @@ class Run:
                     return
                 await asyncio.sleep(RETRY_PAUSE)
             except Exception:
-                if isinstance(transition, Fail):
+                if transition is bare:
                     raise
-                transition = self._fail(_problem("invalid-result", "The result could not be stored."))
+                problem = _problem("invalid-result", "What it returned or reported could not be stored.")
+                transition = bare = Fail(**self._held(NOTHING), problem=problem)
 
     # --- Sink: what the attempt reports
 
@@ -320,8 +329,6 @@ def _timed_out(limit: float) -> Problem:
 def _cleaned(problem: Problem) -> Problem:
     """Text of users may hold what JSON cannot."""
     with contextlib.suppress(Exception):
-        members = msgspec.json.decode(msgspec.json.encode(problem.members))
-        return msgspec.structs.replace(
-            problem, slug=clean(problem.slug), title=clean(problem.title), detail=clean(problem.detail), members=members
-        )
+        texts = {"slug": clean(problem.slug), "title": clean(problem.title), "detail": clean(problem.detail)}
+        return msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(problem, **texts)), type=Problem)
     return _problem("operation-failed", clean(problem.title))

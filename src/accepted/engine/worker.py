@@ -62,7 +62,7 @@ class Worker:
         self._types = registry.names()
         self.id = ""
         self._first_id = ""
-        self._predecessor = ""
+        self._predecessors: tuple[str, ...] = ()
         self._looking: asyncio.Task[None] | None = None
         feed.follow_hints(self._on_hints)
 
@@ -79,7 +79,7 @@ class Worker:
 
     def succeed(self, id: str, predecessor: str) -> None:
         """Work under `id`, and take back at once what a worker held that is known to be dead. Both may be empty."""
-        self._first_id, self._predecessor = id, predecessor
+        self._first_id, self._predecessors = id, tuple(predecessor.split(",")) if predecessor else ()
 
     async def drain(self, timeout: float) -> None:
         """Take nothing new; let what runs end, then ask it to stop and hand it back, all within `timeout` seconds
@@ -138,8 +138,9 @@ class Worker:
         while True:
             try:
                 self._renewed_at = asyncio.get_running_loop().time()
-                if self._predecessor:
-                    await self._committer.commit(Resign(self._predecessor))
+                if self._predecessors:
+                    for dead in self._predecessors:
+                        await self._committer.commit(Resign(dead))
                     await self._committer.commit(Rescue(self._settings.max_crashes))
                 await self._committer.commit(Renew(self.id, self._ttl_ms(), True, about))
                 return

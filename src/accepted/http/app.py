@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from urllib.parse import unquote
 
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
@@ -82,8 +83,9 @@ class Face:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI, for http scopes."""
-        path = _route_path(scope)
-        root = scope.get("root_path", "")
+        root, path = _mounted(scope)
+        if root != scope.get("root_path", ""):
+            scope = {**scope, "root_path": root}
         call = Call(scope, receive, send, path, self._settings.public_url or root, "")
         try:
             call.owner = self._access.check(scope["method"], call.headers)
@@ -186,11 +188,19 @@ def _refusal(error: Exception) -> tuple[Refusal, tuple[Header, ...]]:
             return InternalError("Something went wrong; the server's log has the details."), ()
 
 
-def _route_path(scope: Scope) -> str:
-    """The path below the mount point; mounts differ in whether they cut it off."""
+def _mounted(scope: Scope) -> tuple[str, str]:
+    """The mount point and the path below it; mounts differ in whether they leave the whole path where it is
+    (Starlette), or cut the mount point off and forget it, so that only `raw_path` has it (Litestar).
+    """
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
-    return path[len(root) :] if root and path.startswith(root + "/") else path
+    if root and path.startswith(root + "/"):
+        return root, path[len(root) :]
+    raw = scope.get("raw_path") or b""
+    if len(raw) > len(path) and (whole := unquote(raw.partition(b"?")[0].decode("latin-1"))).endswith(path):
+        mount = whole[: -len(path)]
+        return (mount if mount.startswith(root) else root + mount), path
+    return root, path
 
 
 def _op(endpoint: Callable[[Call, str], Awaitable[None]]) -> Endpoint:

@@ -73,6 +73,11 @@ class Call:
             )
         return value == "true"
 
+    async def disconnected(self) -> None:
+        """Return once the client has gone away; the body has to be read before."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
     async def json(self, status: int, document: Any, *headers: Header) -> None:
         """Answer with a document."""
         await self.answer(status, wire.encode(document), JSON, NO_STORE, NOSNIFF, *headers)

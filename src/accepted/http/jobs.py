@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator
@@ -76,15 +77,27 @@ class Jobs:
                 raise NotAcceptable("The log comes as " + ", ".join(_LOG_TYPES) + ".")
 
     async def _text(self, call: Call, id: str, after: int) -> None:
-        await _begin(call, b"text/plain; charset=utf-8")
+        if not await _begin(call, b"text/plain; charset=utf-8"):
+            return
         async for lines in self._all(id, after):
             text = "".join(map(_text_line, lines))
             await call.send({"type": "http.response.body", "body": text.encode(), "more_body": True})
         await call.send({"type": "http.response.body", "body": b""})
 
     async def _follow(self, call: Call, id: str, after: int) -> None:
-        """Lines as they come, until the operation has ended and all of its log is told."""
-        await _begin(call, b"text/event-stream")
+        """Lines as they come, until the operation has ended and all of its log is told, or the client has gone."""
+        if not await _begin(call, b"text/event-stream"):
+            return
+        telling, gone = asyncio.create_task(self._tell(call, id, after)), asyncio.create_task(call.disconnected())
+        try:
+            await asyncio.wait({telling, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if telling.done():
+                telling.result()
+        finally:
+            telling.cancel()
+            gone.cancel()
+
+    async def _tell(self, call: Call, id: str, after: int) -> None:
         async for lines in self._service.follow_lines(id, call.owner, after, HEARTBEAT):
             part = "".join(map(_event, lines)) if lines else ": still here\n\n"
             await call.send({"type": "http.response.body", "body": part.encode(), "more_body": True})
@@ -96,10 +109,15 @@ class Jobs:
             after = lines[-1].line
 
 
-async def _begin(call: Call, media: bytes) -> None:
+async def _begin(call: Call, media: bytes) -> bool:
+    """Whether a body is to follow: a HEAD has its answer."""
     call.started = True
     headers = [(b"content-type", media), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"), NOSNIFF]
     await call.send({"type": "http.response.start", "status": 200, "headers": headers})
+    if call.scope["method"] == "HEAD":
+        await call.send({"type": "http.response.body", "body": b""})
+        return False
+    return True
 
 
 def _text_line(line: LogLine) -> str:

@@ -123,8 +123,13 @@ def named(schema: Schema, components: dict[str, Schema]) -> tuple[Schema, dict[s
 
 
 def joined(schema: Any, group: Mapping[str, Schema], taken: dict[str, Schema], prefix: str) -> Any:
-    """`schema` with `group`, the components it refers to, put into `taken`; names that mean something else there are
-    given `prefix`, and a number where that is taken as well.
+    """`schema` after `group`, the components it refers to, has `moved_in`."""
+    return renamed(schema, moved_in(group, taken, prefix))
+
+
+def moved_in(group: Mapping[str, Schema], taken: dict[str, Schema], prefix: str) -> dict[str, str]:
+    """Put a group of components into `taken`. Those whose name means something else there get `prefix`, and a number
+    where that is taken as well; the new names are returned.
     """
     strange = _strangers(group, taken)
     for number in itertools.count(1):
@@ -132,7 +137,7 @@ def joined(schema: Any, group: Mapping[str, Schema], taken: dict[str, Schema], p
         moved = {names.get(name, name): renamed(component, names) for name, component in group.items()}
         if len(moved) == len(group) and all(taken.get(name, found) == found for name, found in moved.items()):
             taken.update(moved)
-            return renamed(schema, names)
+            return names
     raise AssertionError("numbers do not end")
 
 

@@ -191,7 +191,7 @@ def _job() -> Schema:
 
 def _logs() -> Schema:
     whole = answer("Its log: a page, all of it as text, or followed as it grows, by `Accept`.", ref("LogList"))
-    whole["content"] |= {"text/plain": {"schema": TEXT}, "text/event-stream": {"schema": TEXT}}
+    whole["content"] |= {"text/plain": {"schema": TEXT}, "text/event-stream": {}}
     return operation(
         id="getJobLogs",
         tag="jobs",

@@ -111,7 +111,7 @@ class Operations:
 
     async def _wait(self, call: Call, operation: Operation, timeout: float, until: Any) -> Operation:
         """Wait, but not for a client that has gone away."""
-        gone = asyncio.create_task(_disconnected(call))
+        gone = asyncio.create_task(call.disconnected())
         waiting = asyncio.create_task(self._service.wait(operation, call.owner, timeout, until))
         try:
             await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -151,11 +151,6 @@ class Operations:
 
 
 _UNUSUAL = frozenset({b"prefer", b"if-none-match"})
-
-
-async def _disconnected(call: Call) -> None:
-    while (await call.receive())["type"] != "http.disconnect":
-        pass
 
 
 def etag(operation: Operation) -> str:

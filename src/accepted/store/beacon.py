@@ -38,11 +38,13 @@ class Beacon:
 
     def __init__(self, database: str) -> None:
         self._folder = _folder(database)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = self._folder / secrets.token_hex(6)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self.socket.setblocking(False)
-        self.socket.bind(str(self._path))
+        try:
+            self._bind()
+        except FileNotFoundError:  # the last neighbour took the folder away in between
+            self._bind()
         self._seen = -1
         self._neighbours: list[str] = []
 
@@ -64,9 +66,15 @@ class Beacon:
         return heard
 
     def close(self) -> None:
-        """Leave the folder."""
+        """Leave the folder; the last one takes it away."""
         self.socket.close()
         self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._folder.rmdir()
+
+    def _bind(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.socket.bind(str(self._path))
 
     def _others(self) -> list[str]:
         with contextlib.suppress(FileNotFoundError):

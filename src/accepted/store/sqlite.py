@@ -71,16 +71,20 @@ class SqliteStore:
 
     async def close(self) -> None:
         self._closed.set()
-        if self._beacon is not None:
-            asyncio.get_running_loop().remove_reader(self._beacon.socket)
-            self._beacon.close()
+        beacon, self._beacon = self._beacon, None
+        if beacon is not None:
+            asyncio.get_running_loop().remove_reader(beacon.socket)
+            beacon.close()
         await self._writer.stop()
-        if self._pool is not None:
-            self._pool.shutdown()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown()
             self._reader.close()
             self._lister.close()
 
     async def commit(self, batch: Sequence[Transition]) -> Committed:
+        if self._closed.is_set():
+            raise StoreUnavailable("the store is closed")  # there is nobody left to answer
         committed = await self._writer.commit(batch)
         if self._beacon is not None:
             self._beacon.tell(committed.hints)

@@ -33,5 +33,6 @@ class Turnstile:
 
     def close(self) -> None:
         """Give the descriptors back; the files stay, for unlinking them would split the lock in two."""
-        os.close(self._next)
-        os.close(self._mutex)
+        for descriptor in {self._next, self._mutex} - {-1}:
+            os.close(descriptor)
+        self._next = self._mutex = -1  # closing twice must not close what others have opened since

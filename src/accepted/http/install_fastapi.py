@@ -1,0 +1,210 @@
+"""Routes and OpenAPI for FastAPI. This room is entered only when a FastAPI app is there.
+
+Our routes are FastAPI's own kind of route, so that dependencies guard them and its document lists them, with what the
+dependencies add. Only what is behind them is ours: an endpoint returns a response that lets our app answer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from ..engine.registry import Registered, Registry
+from . import openapi_parts as part
+from .app import routes, routes_of
+from .door import Door, Guest, living
+from .openapi import described
+from .openapi_schemas import Schema
+
+_HIDDEN = "/openapi.json"  # served, but no part of the parent's own document
+_NUMBERS = itertools.count(1)
+
+
+def into_fastapi(guest: Guest, app: Any, prefix: str) -> None:
+    """Routes, lifespan, and components in the app's own document."""
+    publication = _Publication(app, guest.registry)
+    descriptions = _Descriptions(guest.registry, publication.marked)
+    publication.begin()
+    # Again when it starts: a custom `app.openapi`, set after us, takes the place of ours.
+    app.include_router(_router(guest, descriptions, prefix=prefix, lifespan=living(guest, publication.begin)))
+
+
+def standing_alone(guest: Guest, prefix: str, options: dict[str, Any]) -> Any:
+    """An `APIRouter` for an app that we do not know."""
+    descriptions = _Descriptions(guest.registry, part.inlined)
+    return _router(guest, descriptions, **{"prefix": prefix, "lifespan": living(guest), **options})
+
+
+def _router(guest: Guest, descriptions: _Descriptions, **options: Any) -> Any:
+    from fastapi import APIRouter
+
+    found = APIRouter(**options)
+    add = _adder(guest, found, descriptions)
+    add(routes(()))
+    guest.registry.follow(lambda registered: add(routes_of(registered)))
+    guest.registry.follow(descriptions.refresh)
+    return found
+
+
+def _adder(guest: Guest, found: Any, descriptions: _Descriptions) -> Callable[[Iterable[tuple[str, str]]], None]:
+    from fastapi.routing import APIRoute
+
+    class Path(APIRoute):
+        """Where a method fits no route of anybody's, the problem is ours to explain."""
+
+        async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["method"] in (self.methods or ()):
+                await super().handle(scope, receive, send)
+            else:
+                await Door(guest, self.path.removeprefix(found.prefix))(scope, receive, send)
+
+    def add(pairs: Iterable[tuple[str, str]]) -> None:
+        for path, method in pairs:
+            endpoint = _endpoint(Door(guest, path))
+            common = {"response_model": None, "response_class": Response, "route_class_override": Path}
+            found.add_api_route(path, endpoint, methods=[method], **common, **descriptions.of(path, method))
+            if method == "GET":
+                found.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, **common)
+
+    return add
+
+
+# --- one request
+
+
+def _endpoint(door: Door) -> Callable[[Request], Any]:
+    async def accepted(request: Request) -> Response:
+        return _Answer(door, request)
+
+    # FastAPI would look the names of annotations up in this module; so they are given as what they are.
+    accepted.__annotations__ = {"request": Request, "return": Response}
+    return accepted
+
+
+class _Answer(Response):
+    """A response that is given by the guest itself."""
+
+    def __init__(self, door: Door, request: Request) -> None:
+        super().__init__()
+        self._door = door
+        self._request = request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._door(scope, _receiving(self._request), send)
+
+
+def _receiving(request: Request) -> Receive:
+    """The body's parts as they come, or as they came where a dependency has read the body before us."""
+    parts = request.stream()
+    read = False
+
+    async def receive() -> Message:
+        nonlocal read
+        if read:
+            return await request.receive()
+        try:
+            body = await anext(parts, b"")
+        except ClientDisconnect:
+            return {"type": "http.disconnect"}
+        read = not body
+        return {"type": "http.request", "body": body, "more_body": not read}
+
+    return receive
+
+
+# --- OpenAPI
+
+
+class _Descriptions:
+    """What FastAPI is told about each route. `write` makes a schema fit to stand in its document.
+
+    A later operation adds to what other paths may answer, so what was told is kept up to date in place.
+    """
+
+    def __init__(self, registry: Registry, write: Callable[[Schema, dict[str, Schema]], Schema]) -> None:
+        self._registry = registry
+        self._write = write
+        self._told: dict[tuple[str, str], Schema] = {}
+
+    def of(self, path: str, method: str) -> dict[str, Any]:
+        """Keywords of `add_api_route`."""
+        paths, components = described(self._registry)
+        operation = paths[path][method.lower()]
+        extra = self._told[path, method] = self._write(_plain(operation), components)
+        return {
+            "name": _name(operation["operationId"]),
+            "summary": operation["summary"],
+            "description": operation.get("description"),
+            "tags": list(operation["tags"]),
+            "status_code": 202 if "202" in operation["responses"] else 200,
+            "include_in_schema": path != _HIDDEN,
+            "openapi_extra": extra,
+        }
+
+    def refresh(self, _: Registered) -> None:
+        """Tell anew what has been told."""
+        paths, components = described(self._registry)
+        for (path, method), extra in self._told.items():
+            extra.update(self._write(_plain(paths[path][method.lower()]), components))
+
+
+def _plain(operation: Schema) -> Schema:
+    """Without what FastAPI writes itself, and without links to operations, whose ids are FastAPI's affair."""
+    answers = {
+        status: {name: value for name, value in answer.items() if name != "links"}
+        for status, answer in operation["responses"].items()
+    }
+    found: Schema = {name: operation[name] for name in ("parameters", "requestBody") if name in operation}
+    return found | {"responses": answers}
+
+
+def _name(operation_id: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+", "_", operation_id).lower()
+
+
+class _Publication:
+    """Our components in the document of a FastAPI app, next to its own.
+
+    Routes refer to them by marked names. The names they get are known only when the app's document is there: a name
+    that means something else in it is left to the app.
+    """
+
+    def __init__(self, app: Any, registry: Registry) -> None:
+        self._app = app
+        self._registry = registry
+        self._mark = f"accepted-{next(_NUMBERS)}."
+        self._last: tuple[Schema, Schema] | None = None
+
+    def marked(self, schema: Schema, components: dict[str, Schema]) -> Schema:
+        """The same with marked names."""
+        found: Schema = part.renamed(schema, {name: self._mark + name for name in components})
+        return found
+
+    def begin(self) -> None:
+        """From now on `app.openapi()` has our components."""
+        if self._mark not in getattr(self._app.openapi, "publications", ()):
+            self._app.openapi = self._joining(self._app.openapi)
+
+    def _joining(self, document: Callable[[], Schema]) -> Callable[[], Schema]:
+        def openapi() -> Schema:
+            source = document()
+            if self._last is None or self._last[0] is not source:
+                self._last = (source, self._joined(source))
+            return self._last[1]
+
+        openapi.publications = {self._mark, *getattr(document, "publications", ())}  # type: ignore[attr-defined]
+        return openapi
+
+    def _joined(self, source: Schema) -> Schema:
+        _, group = described(self._registry)
+        components = dict(source.get("components", {}))
+        schemas = dict(components.get("schemas", {}))
+        names = part.moved_in(group, schemas, "Accepted")
+        paths = part.renamed(source["paths"], {self._mark + name: names.get(name, name) for name in group})
+        return {**source, "paths": paths, "components": {**components, "schemas": dict(sorted(schemas.items()))}}

@@ -1,0 +1,51 @@
+"""Stores on databases of their own, under a clock that only tests move."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accepted.store.protocol import Store
+
+from tests.store.clock import MovableClock
+from tests.store.homes import HOMES, MakeStore
+
+BACKENDS = ("sqlite",)
+
+OpenStore = Callable[..., Awaitable[Store]]
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    """The time of all stores of a test."""
+    return MovableClock()
+
+
+@pytest.fixture(params=BACKENDS)
+def make_store(request: pytest.FixtureRequest, tmp_path: Path, clock: MovableClock) -> MakeStore:
+    """Makes stores on the one database of a test."""
+    return HOMES[request.param](tmp_path, clock)
+
+
+@pytest.fixture
+async def open_store(make_store: MakeStore) -> AsyncIterator[OpenStore]:
+    """Opens one more store on that database; all are closed at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def begin(**options: Any) -> Store:
+            store = make_store(**options)
+            await store.open()
+            stack.push_async_callback(store.close)
+            return store
+
+        yield begin
+
+
+@pytest.fixture
+async def store(open_store: OpenStore) -> Store:
+    """An open store on an empty database."""
+    return await open_store()
