@@ -336,7 +336,7 @@ def drill(role: str, way: str, sent: signal.Signals) -> tuple[float, bool]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.sharing")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--commits", type=int, default=300)
+    parser.add_argument("--commits", type=int, default=200)
     parser.add_argument("--drills", type=int, default=2, help="times each signal is sent; 0 for none")
     parser.add_argument("--only", default="", help="part of a scenario's name")
     options = parser.parse_args()

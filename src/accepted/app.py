@@ -7,8 +7,12 @@ the lifespan, with its first request. By default operations run inside of the sa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import signal
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
 from typing import Any, Self, TypeVar
 
 from starlette.types import Receive, Scope, Send
@@ -23,6 +27,7 @@ from .handle import Handle
 from .http.access import NOBODY
 from .http.app import Face
 from .http.body import fingerprint, parse
+from .http.farewell import told_of_the_end
 from .service import Service
 from .settings import InvalidSetting, Settings, load
 from .store.clock import Clock
@@ -54,6 +59,8 @@ class Accepted:
         self._service: Service | None = None
         self._face: Face | None = None
         self._starting: asyncio.Lock | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._left: Node | None = None
 
     # --- what a user writes
 
@@ -161,9 +168,8 @@ class Accepted:
 
         `apart` writes through a process of its own (for worker processes).
         """
-        if self._starting is None:
-            self._starting = asyncio.Lock()
-        async with self._starting:
+        async with self._at_home():
+            await self._clear_away()
             if self._node is not None:
                 return
             working = self.worker if worker is None else worker
@@ -177,6 +183,7 @@ class Accepted:
             self._service = Service(node)
             self._face = Face(node, self._service, self.registry, self.settings)
             self._node = node
+            self._notice_signals()
 
     def drain(self) -> None:
         """From now on submits get 503 and nobody waits any longer; a server calls it before it waits for its
@@ -185,14 +192,46 @@ class Accepted:
         if self._node is not None:
             self._node.drain()
 
+    def _notice_signals(self) -> None:
+        """A server waits for open requests before it ends the lifespan; ours would be held until then. So hear what
+        the server hears, and let it go on as it was.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before = signal.getsignal(number)
+            if callable(before) and before is not signal.default_int_handler:
+                signal.signal(number, _Both(before, loop, self.drain))
+
     async def stop(self) -> None:
         """End in good order; what runs is handed back."""
-        if self._starting is None:
-            return
-        async with self._starting:  # whoever still asks is told so by the node that stops, and starts no other
+        async with self._at_home():  # whoever still asks is told so by the node that stops, and starts no other
+            await self._clear_away()
             if self._node is not None:
                 await self._node.stop()
                 self._node = self._service = self._face = None
+
+    def _at_home(self) -> asyncio.Lock:
+        """The lock for start and stop on the running loop.
+
+        A loop that has ended took with it whatever ran on it, as happens between tests where nobody runs the
+        lifespan. What is left of that is cleared away, and the next start begins anew.
+        """
+        loop = asyncio.get_running_loop()
+        if self._starting is None or self._loop is not loop:
+            if self._node is not None and self._loop is not None:
+                if self._loop.is_running():
+                    raise RuntimeError("this app runs on the event loop of another thread")
+                log.warning("the event loop of this app has ended without its lifespan; starting again")
+                self._left, self._node, self._service, self._face = self._node, None, None, None
+            self._loop, self._starting = loop, asyncio.Lock()
+        return self._starting
+
+    async def _clear_away(self) -> None:
+        left, self._left = self._left, None
+        if left is not None:
+            await left.abandon()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -204,7 +243,7 @@ class Accepted:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
         if scope["type"] == "http":
-            if self._face is None:
+            if self._face is None or self._loop is not asyncio.get_running_loop():
                 await self.start()
             await self.face(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -222,9 +261,24 @@ class Accepted:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
-        await receive()
+        with told_of_the_end(self.drain):
+            await receive()
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+class _Both:
+    """A signal handler that drains, and then does what its predecessor did."""
+
+    def __init__(self, before: Callable[..., Any], loop: asyncio.AbstractEventLoop, drain: Callable[[], None]) -> None:
+        self._before = before
+        self._loop = loop
+        self._drain = drain
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone already
+            self._loop.call_soon_threadsafe(self._drain)
+        self._before(number, frame)
 
 
 def open_store(settings: Settings, clock: Clock, *, apart: bool = False) -> Store:

@@ -64,8 +64,8 @@ def claim(worker: str = "w1", types: tuple[str, ...] = ("report",), room: int = 
 
 def held(kind: type[H], operation: Operation, **members: Any) -> H:
     """A write of the attempt that holds `operation` now."""
-    fence: dict[str, Any] = {"operation_id": operation.id, "worker": operation.worker or "w1", "attempt": operation.attempt}
-    return kind(**(fence | members))
+    fence = {"worker": operation.worker or "w1", "attempt": operation.attempt}
+    return kind(**{"operation_id": operation.id, **fence, **members})
 
 
 def complete(operation: Operation, value: bytes = b'{"rows":3}', **members: Any) -> Complete:

@@ -290,6 +290,11 @@ class TestReports:
         two = step(one, held(Advance, one, report=Report(warnings=(Warning("LATE", "late"),))), NOW)
         assert [warning.code for warning in two.warnings] == ["MISSING_DATA", "LATE"]
 
+    def test_a_chunk_may_bring_a_report_like_any_write(self, memory: Memory) -> None:
+        report = Report(Progress(current=1), lines=(LogEntry(NOW.wall, "INFO", "line"),))
+        memory.commit([held(Keep, running(memory), number=0, data=b"x", report=report)], after(2 * SECOND))
+        assert (running(memory).lines, running(memory).progress) == (1, Progress(current=1))
+
     def test_lines_are_numbered_on_over_batches(self, memory: Memory) -> None:
         entries = tuple(LogEntry(NOW.wall + n, "INFO", f"line {n}", {"n": n}) for n in range(3))
         memory.commit([held(Advance, running(memory), report=Report(lines=entries[:2]))], after(2 * SECOND))

@@ -256,7 +256,7 @@ async def test_a_dead_worker_is_rescued_by_another_node_after_its_lease(stage: S
     handle = await submit(doomed, "survivor")
     await gates.started.passed()
     die(doomed)
-    other = await stage.node(lease_ttl=LEASE, scan_interval=5)
+    other = await stage.node(lease_ttl=LEASE, scan_interval=0.5)
     await registered_worker(other)
     assert await rescue(other) == 0  # not before the lease is over
     assert (await until(other, handle.id, lambda _: True)).status is Status.PROCESSING

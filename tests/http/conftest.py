@@ -13,6 +13,7 @@ from tests.http import menu
 from tests.http.api import Api
 from tests.http.gate import Gates
 
+Live = Callable[..., Awaitable[Api]]
 MakeApp = Callable[..., Accepted]
 Start = Callable[..., Awaitable[Api]]
 
@@ -68,3 +69,19 @@ async def api(make_app: MakeApp, start: Start) -> Api:
 async def idle(make_app: MakeApp, start: Start) -> Api:
     """The same without a worker: everything stays PENDING."""
     return await start(make_app(worker=False))
+
+
+@pytest.fixture
+async def live(make_app: MakeApp, start: Start) -> AsyncIterator[Live]:
+    """Starts an app with operations of the test's own; at the end it still has to work."""
+    started: list[Api] = []
+
+    async def begin(register: Callable[[Accepted], None], **settings: Any) -> Api:
+        app = make_app(**settings)
+        register(app)
+        started.append(await start(app))
+        return started[0]
+
+    yield begin
+    assert (await started[0].run("/noops"))["status"] == "COMPLETED"
+    assert (await started[0].get("/health")).status_code == 200

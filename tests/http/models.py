@@ -1,8 +1,10 @@
 """The same input as every kind of type that a user may write, and names that are awkward in a JSON pointer."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
+from enum import Enum
 from typing import Annotated, Literal, TypedDict
+from uuid import UUID
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
@@ -96,3 +98,29 @@ class Picky(msgspec.Struct):
     def __post_init__(self) -> None:
         if self.low > self.high:
             raise ValueError("low is over high")
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+DAYS = b'{"start":"2017-01-01","end":"2017-12-31"}'
+FIRST, LAST = date(2017, 1, 1), date(2017, 12, 31)
+
+RETURNED = [
+    (StructReport(DateRange(FIRST, LAST)), b'{"dateRange":' + DAYS + b',"format":"PDF","storeIds":[]}'),
+    (DataRange(FIRST, LAST), DAYS),
+    (TypedRange(start=FIRST, end=LAST), DAYS),
+    (PydanticRange(start=FIRST, end=LAST), DAYS),
+    (
+        PydanticReport(dateRange={"start": FIRST, "end": LAST}),
+        b'{"dateRange":' + DAYS + b',"format":"PDF","storeIds":[]}',
+    ),
+    ([PydanticRange(start=FIRST, end=LAST), DateRange(FIRST, LAST)], b"[" + DAYS + b"," + DAYS + b"]"),
+    ((1, "two", None), b'[1,"two",null]'),
+    (Colour.RED, b'"red"'),
+    ({1: Colour.RED}, b'{"1":"red"}'),
+    (datetime(2017, 1, 1, 12, tzinfo=UTC), b'"2017-01-01T12:00:00Z"'),
+    (UUID(int=7), b'"00000000-0000-0000-0000-000000000007"'),
+]
+"""Values that functions return, and the JSON that they are."""

@@ -123,6 +123,7 @@ async def test_anything_unexpected_is_500_with_no_internals_in_it(
     idle: Api, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with apsw.Connection(str(tmp_path / "accepted.db")) as file:
+        file.set_busy_timeout(5000)
         file.execute("DROP TABLE tally")
     for answer in (await idle.get("/jobs"), await idle.post("/noops")):
         problem(answer, 500, "internal-error")

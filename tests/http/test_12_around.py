@@ -1,7 +1,9 @@
 """Contract, section 12: health, metrics, lifecycle log lines, trace context, OpenAPI."""
 
+import asyncio
 import logging
 import re
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -77,6 +79,16 @@ async def test_a_server_about_to_stop_is_live_but_not_ready(api: Api) -> None:
     api.app.drain()
     assert (await api.get("/health/ready")).status_code == 503
     assert (await api.get("/health/live")).status_code == 200
+
+
+async def test_an_app_that_is_stopped_while_it_starts_leaves_no_thread_behind(make_app: MakeApp) -> None:
+    for turns in range(12):
+        app = make_app()
+        await app.start()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await app.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("accepted")]
 
 
 # --- metrics

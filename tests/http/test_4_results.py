@@ -8,6 +8,7 @@ import pytest
 
 from accepted import Artifact
 from tests.clock import MovableClock
+from tests.http import models
 from tests.http.api import Api, document, problem
 from tests.http.asgi import Exchange
 from tests.http.conftest import MakeApp, Start
@@ -26,6 +27,7 @@ VALUES = [
     (5e-324, b"5e-324"),
     (2**63 - 1, b"9223372036854775807"),
     (-(2**63), b"-9223372036854775808"),
+    (2**70, b"1180591620717411303424"),
     ("", b'""'),
     ("1e400", b'"1e400"'),
     ("gr\xfcn \U0001f600", '"gr\xfcn \U0001f600"'.encode()),
@@ -71,6 +73,20 @@ async def test_a_scalar_or_a_list_is_the_value_of_the_result_in_the_document_exa
     api = await start(app)
     id = (await api.run("/values"))["operationId"]
     assert b'"result":{"inner":' + written + b',"url"' in (await api.get(f"/operations/{id}")).content
+
+
+@pytest.mark.parametrize(("value", "written"), models.RETURNED)
+async def test_a_result_may_be_a_value_of_any_kind_of_model(
+    make_app: MakeApp, start: Start, value: Any, written: bytes
+) -> None:
+    app = make_app()
+
+    @app.operation("/models")
+    def returned() -> Any:
+        return value
+
+    api = await start(app)
+    assert (await api.get((await api.run("/models"))["result"]["url"])).content == written
 
 
 async def test_url_and_warnings_win_over_members_of_the_same_name(make_app: MakeApp, start: Start) -> None:

@@ -172,6 +172,18 @@ async def test_an_isolated_function_is_terminated(make_app: MakeApp, start: Star
     assert document(answer)["workStopped"] is True
 
 
+@pytest.mark.parametrize(("grace", "stopped"), [("5s", True), ("0.1s", False)])
+async def test_an_isolated_function_that_does_not_listen_is_killed(
+    make_app: MakeApp, start: Start, grace: str, stopped: bool
+) -> None:
+    app = make_app()
+    app.operation("/deaf", isolate=True, cancel_grace=grace)(isolated.deaf)
+    api = await start(app)
+    id = (await api.submit("/deaf"))["operationId"]
+    await eventually(lambda: api.status(id), lambda found: found.get("progress", {}).get("current") == 1)
+    assert document(await cancel(api, id))["workStopped"] is stopped
+
+
 @pytest.mark.parametrize("path", ["/stubborn-coroutines", "/stubborn-threads"])
 async def test_after_the_grace_the_attempt_is_fenced_off_and_the_work_did_not_stop(
     api: Api, gates: Gates, path: str

@@ -145,7 +145,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
 BEYOND_SCHEMAS = (b"idempotency-key-reused", b"cursor: has to be", b"outside of 64 bits")
 
 
-def _generates(operation: APIOperation, mode: GenerationMode) -> None:
+def _generates(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode) -> None:
     @settings(
         max_examples=EXAMPLES,
         derandomize=True,
@@ -154,7 +154,7 @@ def _generates(operation: APIOperation, mode: GenerationMode) -> None:
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode))
-    def conform(case: Case) -> None:
+    def conform(case: Case[Any]) -> None:
         response = case.call()
         beyond = any(words in response.content for words in BEYOND_SCHEMAS)
         case.validate_response(response, excluded_checks=[positive_data_acceptance] if beyond else [])
@@ -294,7 +294,7 @@ def test_retrying_is_as_documented(schema: BaseSchema, ids: Ids, name: str, stat
 
 
 def test_cancelling_is_as_documented(schema: BaseSchema) -> None:
-    target = {"path_parameters": {"id": held(schema)}}
+    target: dict[str, Any] = {"path_parameters": {"id": held(schema)}}
     request = {**target, "body": {"reason": "changed my mind"}, "media_type": "application/json"}
     assert exchange(schema, "/operations/{id}/cancel", "POST", **request).status_code == 200
     assert exchange(schema, "/operations/{id}/cancel", "POST", **target).status_code == 200
@@ -309,7 +309,7 @@ def test_cancelling_too_late_is_as_documented(schema: BaseSchema, ids: Ids, path
 
 
 def test_waiting_and_replaying_are_as_documented(schema: BaseSchema) -> None:
-    request = {"body": {"nodeValue": 7}, "media_type": "application/json"}
+    request: dict[str, Any] = {"body": {"nodeValue": 7}, "media_type": "application/json"}
     headers = {"Idempotency-Key": "seven", "Prefer": "wait=1"}
     assert exchange(schema, "/trees", "POST", headers=headers, **request).status_code == 303
     again = exchange(schema, "/trees", "POST", headers={"Idempotency-Key": "seven"}, **request)

@@ -8,7 +8,6 @@ from accepted.contract.ledger import Tombstone
 from accepted.contract.operation import Operation
 from accepted.contract.transition import Renew, Transition
 from accepted.store.protocol import Store
-
 from tests.contract.given import DAY, accept, claim
 
 TTL = 30_000

@@ -6,7 +6,6 @@ import asyncio
 
 from accepted.contract.operation import Now
 from accepted.store.clock import Clock
-
 from tests.contract.given import NOW
 
 

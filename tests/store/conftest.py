@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from accepted.store.protocol import Store
-
 from tests.store.clock import MovableClock
 from tests.store.homes import HOMES, MakeStore
 

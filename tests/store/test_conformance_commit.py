@@ -26,7 +26,6 @@ from accepted.contract.transition import (
     Retry,
 )
 from accepted.store.protocol import Selection, Store, StoreUnavailable
-
 from tests.contract.given import (
     BUSY,
     DAY,

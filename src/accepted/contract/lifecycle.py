@@ -101,17 +101,12 @@ def _claim(operation: Operation, claim: Claim, now: Now) -> Operation:
     )
 
 
-def _advance(operation: Operation, advance: Advance, now: Now) -> Operation:
+def _advance(operation: Operation, advance: Advance | Keep, now: Now) -> Operation:
     _check_fence(operation, advance)
     report = advance.report
     if report.progress is None:
         return _noted(operation, report)
     return _moved(_noted(operation, report), now)
-
-
-def _keep(operation: Operation, keep: Keep, now: Now) -> Operation:
-    _check_fence(operation, keep)
-    return operation
 
 
 def _complete(operation: Operation, complete: Complete, now: Now) -> Operation:
@@ -293,7 +288,7 @@ def _cancelled(
 _STEPS: dict[type[Transition], Callable[[Operation, Any, Now], Operation]] = {
     Claim: _claim,
     Advance: _advance,
-    Keep: _keep,
+    Keep: _advance,
     Complete: _complete,
     Fail: _fail,
     Release: _release,

@@ -25,6 +25,10 @@ from .mailbox import Mailbox
 from .registry import Registered
 from .result import Keep, Limits, store
 
+log = logging.getLogger("accepted.engine")
+
+LEAVE = 0.5  # seconds that what functions have left behind may take to end
+
 current: ContextVar[Attempt | None] = ContextVar("accepted_attempt", default=None)
 """The attempt whose function is running here; log records made inside go to its log."""
 
@@ -88,7 +92,7 @@ class UserLoop:
     def __init__(self, lifespan: Lifespan | None = None) -> None:
         self._lifespan = lifespan
         self._loop = asyncio.new_event_loop()
-        self._stop: asyncio.Event | None = None
+        self._stop = asyncio.Event()  # here, so that a stop during the start is not lost
         self._started: ThreadFuture[None] = ThreadFuture()
         self._thread = threading.Thread(target=self._run, name="accepted-functions", daemon=True)
         self.mailbox = Mailbox(self._loop)
@@ -96,35 +100,53 @@ class UserLoop:
     async def start(self) -> None:
         """Raises what the user's lifespan raises."""
         self._thread.start()
-        await asyncio.wrap_future(self._started)
+        await asyncio.shield(asyncio.wrap_future(self._started))  # the thread sets it, whoever waits
 
     async def stop(self) -> None:
         """End the lifespan and the loop; a coroutine that does not let go is left behind in its daemon thread."""
-        if self._started.done() and self._thread.is_alive():
-            self.mailbox.post(self._end)
+        if self._thread.is_alive():
+            self.mailbox.post(self._stop.set)
             await asyncio.to_thread(self._thread.join, 1.0)
-
-    def _end(self) -> None:
-        if self._stop is not None:
-            self._stop.set()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        living = self._loop.create_task(self._live())
         try:
-            self._loop.run_until_complete(self._live())
+            while not living.done():
+                self._go_on(living)
+            living.result()
         except BaseException as error:
             if not self._started.done():
                 self._started.set_exception(error)
                 return
             raise
         finally:
+            if left := asyncio.all_tasks(self._loop):
+                self._loop.run_until_complete(_cancelled(left))
             self._loop.close()
 
+    def _go_on(self, living: asyncio.Task[None]) -> None:
+        """Run; asyncio leaves the loop when any task raises SystemExit or KeyboardInterrupt, but it is not that task's
+        to end.
+        """
+        try:
+            self._loop.run_until_complete(living)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if not living.done():
+                log.error("a task of a function raised %s", type(error).__name__)
+        except Exception:
+            return  # `living` has ended with it, and says so
+
     async def _live(self) -> None:
-        self._stop = asyncio.Event()
         async with self._lifespan() if self._lifespan is not None else _nothing():
             self._started.set_result(None)
             await self._stop.wait()
+
+
+async def _cancelled(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=LEAVE)
 
 
 @contextlib.asynccontextmanager
@@ -193,8 +215,22 @@ class LogCapture(logging.Handler):
     """Brings records of the `logging` module that a function makes into the operation's log."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if hasattr(record, "captured"):
+            return  # several nodes of one process hear the same record
+        record.captured = True
         attempt = current.get()
-        if attempt is not None and not record.name.startswith("accepted.") and not hasattr(record, "captured"):
-            record.captured = True  # several nodes of one process hear the same record
+        if attempt is not None and not record.name.startswith("accepted."):
             with contextlib.suppress(Exception):
                 attempt.capture(record.getMessage(), record.levelname)
+        if (last := logging.lastResort) is not None and record.levelno >= last.level and _unheard(record):
+            last.handle(record)
+
+
+def _unheard(record: logging.LogRecord) -> bool:
+    """Whether nobody but us takes it: then our being there has switched off Python's last resort."""
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None:
+        if any(not isinstance(handler, LogCapture) for handler in logger.handlers):
+            return False
+        logger = logger.parent if logger.propagate else None
+    return True

@@ -101,8 +101,9 @@ class ProcessExecution:
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "accepted.engine.child", str(theirs.fileno()),
-                pass_fds=[theirs.fileno()], start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
+        mourning = asyncio.create_task(self._mourn(self._process))
         if self._cancelled:
             self._signal(signal.SIGTERM)
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
@@ -112,8 +113,16 @@ class ProcessExecution:
         finally:
             writer.close()
             self._signal(signal.SIGKILL if self._cancelled else signal.SIGTERM)
-            code = await self._process.wait()
+            asyncio.get_running_loop().call_later(KILL_AFTER, self._signal, signal.SIGKILL)
+            code = await mourning
         return last or ProcessDied(f"The child process that ran the function ended with {_ending(code)}.")
+
+    async def _mourn(self, process: asyncio.subprocess.Process) -> int:
+        """Wait for the child's end, then end what it has left behind: that may hold the line to us open."""
+        code = await process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return code
 
     def _start(self) -> Start:
         function = self._job.registered.function

@@ -29,6 +29,7 @@ class Line(logging.LogRecord):
             levelno=level,
             levelname=logging.getLevelName(level),
             created=event.at / 1000,
+            msecs=float(event.at % 1000),
             operation_id=operation.id,
             operation_type=operation.type,
             attempt=event.attempt,

@@ -8,7 +8,6 @@ not sums.
 from __future__ import annotations
 
 import os
-import time
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess

@@ -86,6 +86,8 @@ def to_json(value: Any) -> bytes:
 
     Raises TypeError or ValueError for what JSON cannot hold: NaN, cycles, raw bytes, sets of objects.
     """
+    if isinstance(value, (bytes, bytearray, memoryview)):  # inside of a model they are base64, as the model says
+        raise TypeError("bytes have no JSON form; return an Artifact")
     plain = msgspec.to_builtins(value, enc_hook=_plain)
     _check_numbers(plain)
     return msgspec.json.encode(plain)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..settings import Settings
 from ..store.clock import Clock
-from ..store.protocol import Store
+from ..store.protocol import Store, StoreUnavailable
 from . import journal
 from .committer import Committer
 from .estimate import Estimator
@@ -89,6 +89,14 @@ class Node:
         self.committer.stop()
         with contextlib.suppress(Exception):
             await self._committing
+        await self.store.close()
+
+    async def abandon(self) -> None:
+        """Clear up after a loop that has ended under this node: hand back what it held, and close the store."""
+        if self.worker is not None:
+            logging.getLogger().removeHandler(self._capture)
+            with contextlib.suppress(StoreUnavailable):
+                await self.worker.abandon()
         await self.store.close()
 
     def _supervised(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

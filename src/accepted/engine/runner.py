@@ -327,8 +327,10 @@ def _timed_out(limit: float) -> Problem:
 
 
 def _cleaned(problem: Problem) -> Problem:
-    """Text of users may hold what JSON cannot."""
-    with contextlib.suppress(Exception):
-        texts = {"slug": clean(problem.slug), "title": clean(problem.title), "detail": clean(problem.detail)}
-        return msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(problem, **texts)), type=Problem)
-    return _problem("operation-failed", clean(problem.title))
+    """Text of users may hold what JSON cannot; members that cannot be written are left out."""
+    for members in (problem.members, {}):
+        with contextlib.suppress(Exception):
+            texts = {"slug": clean(problem.slug), "title": clean(problem.title), "detail": clean(problem.detail)}
+            written = msgspec.json.encode(msgspec.structs.replace(problem, **texts, members=members))
+            return msgspec.json.decode(written, type=Problem)
+    return _problem("operation-failed", "What the function said of its failure cannot be shown.")

@@ -102,6 +102,14 @@ class Worker:
             task.cancel()  # the store has not taken their end so far; by now the operation is somebody else's
         await self._user_loop.stop()
 
+    async def abandon(self) -> None:
+        """Hand back what is held though nothing of this worker runs any more, by way of the store itself."""
+        await self._user_loop.stop()
+        (renewed,) = (await self._store.commit([Renew(self.id, self._ttl_ms())])).outcomes
+        held = renewed.held if isinstance(renewed, Renewed) else ()
+        releases = [Release(operation_id=o.id, worker=self.id, attempt=o.attempt) for o in held]
+        await self._store.commit([*releases, Resign(self.id)])
+
     async def _ended(self, timeout: float) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout)

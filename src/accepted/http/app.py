@@ -189,13 +189,16 @@ def _refusal(error: Exception) -> tuple[Refusal, tuple[Header, ...]]:
 
 
 def _mounted(scope: Scope) -> tuple[str, str]:
-    """The mount point and the path below it; mounts differ in whether they leave the whole path where it is
-    (Starlette), or cut the mount point off and forget it, so that only `raw_path` has it (Litestar).
+    """The mount point and the path below it.
+
+    Who has mounted us may have left the whole path where it is (Starlette), or only what a proxy has left of it, or
+    may have cut the mount point off and forgotten it, so that only `raw_path` has it (Litestar).
     """
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
-    if root and path.startswith(root + "/"):
-        return root, path[len(root) :]
+    for start in [index for index, character in enumerate(root) if character == "/"]:
+        if path.startswith(root[start:] + "/"):
+            return root, path[len(root) - start :]
     raw = scope.get("raw_path") or b""
     if len(raw) > len(path) and (whole := unquote(raw.partition(b"?")[0].decode("latin-1"))).endswith(path):
         mount = whole[: -len(path)]

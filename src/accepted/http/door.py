@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from starlette.types import Receive, Scope, Send
 
 from ..engine.registry import Registry
+from .farewell import told_of_the_end
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
@@ -20,6 +21,7 @@ class Guest(Protocol):
     registry: Registry
 
     async def start(self) -> None: ...
+    def drain(self) -> None: ...
     async def stop(self) -> None: ...
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
@@ -32,7 +34,8 @@ def living(guest: Guest, begin: Callable[[], None] = lambda: None) -> Lifespan:
         begin()
         await guest.start()
         try:
-            yield
+            with told_of_the_end(guest.drain):
+                yield
         finally:
             await guest.stop()
 

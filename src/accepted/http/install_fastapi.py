@@ -25,6 +25,9 @@ from .openapi_schemas import Schema
 _HIDDEN = "/openapi.json"  # served, but no part of the parent's own document
 _NUMBERS = itertools.count(1)
 
+Pairs = Iterable[tuple[str, str]]
+Described = tuple[dict[str, Schema], dict[str, Schema]]
+
 
 def into_fastapi(guest: Guest, app: Any, prefix: str) -> None:
     """Routes, lifespan, and components in the app's own document."""
@@ -46,13 +49,12 @@ def _router(guest: Guest, descriptions: _Descriptions, **options: Any) -> Any:
 
     found = APIRouter(**options)
     add = _adder(guest, found, descriptions)
-    add(routes(()))
-    guest.registry.follow(lambda registered: add(routes_of(registered)))
-    guest.registry.follow(descriptions.refresh)
+    add(routes(()), ())
+    guest.registry.follow(lambda registered: add(routes_of(registered), (registered,)))
     return found
 
 
-def _adder(guest: Guest, found: Any, descriptions: _Descriptions) -> Callable[[Iterable[tuple[str, str]]], None]:
+def _adder(guest: Guest, found: Any, descriptions: _Descriptions) -> Callable[[Pairs, Iterable[Registered]], None]:
     from fastapi.routing import APIRoute
 
     class Path(APIRoute):
@@ -64,13 +66,14 @@ def _adder(guest: Guest, found: Any, descriptions: _Descriptions) -> Callable[[I
             else:
                 await Door(guest, self.path.removeprefix(found.prefix))(scope, receive, send)
 
-    def add(pairs: Iterable[tuple[str, str]]) -> None:
+    def add(pairs: Pairs, added: Iterable[Registered]) -> None:
         for path, method in pairs:
             endpoint = _endpoint(Door(guest, path))
+            about = descriptions.of(path, method, added)
             common = {"response_model": None, "response_class": Response, "route_class_override": Path}
-            found.add_api_route(path, endpoint, methods=[method], **common, **descriptions.of(path, method))
+            found.add_api_route(path, endpoint, methods=[method], **common, **about)
             if method == "GET":
-                found.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, **common)
+                found.add_api_route(path, endpoint, methods=["HEAD"], **common, **about | {"include_in_schema": False})
 
     return add
 
@@ -121,22 +124,32 @@ def _receiving(request: Request) -> Receive:
 # --- OpenAPI
 
 
-class _Descriptions:
-    """What FastAPI is told about each route. `write` makes a schema fit to stand in its document.
+class _Told(dict[str, Any]):
+    """An `openapi_extra` that is written when FastAPI reads it: a later operation adds to what other paths answer."""
 
-    A later operation adds to what other paths may answer, so what was told is kept up to date in place.
-    """
+    def __init__(self, write: Callable[[], Schema]) -> None:
+        super().__init__()
+        self._write = write
+
+    def __bool__(self) -> bool:
+        return True
+
+    def items(self) -> Any:
+        self.update(self._write())
+        return super().items()
+
+
+class _Descriptions:
+    """What FastAPI is told about each route. `write` makes a schema fit to stand in its document."""
 
     def __init__(self, registry: Registry, write: Callable[[Schema, dict[str, Schema]], Schema]) -> None:
         self._registry = registry
         self._write = write
-        self._told: dict[tuple[str, str], Schema] = {}
+        self._known: tuple[int, Described] = (-1, ({}, {}))
 
-    def of(self, path: str, method: str) -> dict[str, Any]:
-        """Keywords of `add_api_route`."""
-        paths, components = described(self._registry)
-        operation = paths[path][method.lower()]
-        extra = self._told[path, method] = self._write(_plain(operation), components)
+    def of(self, path: str, method: str, added: Iterable[Registered]) -> dict[str, Any]:
+        """Keywords of `add_api_route` for a route that every app has, or that one of the `added` has brought."""
+        operation = described(added)[0][path][method.lower()]
         return {
             "name": _name(operation["operationId"]),
             "summary": operation["summary"],
@@ -144,14 +157,18 @@ class _Descriptions:
             "tags": list(operation["tags"]),
             "status_code": 202 if "202" in operation["responses"] else 200,
             "include_in_schema": path != _HIDDEN,
-            "openapi_extra": extra,
+            "openapi_extra": _Told(lambda: self._extra(path, method.lower())),
         }
 
-    def refresh(self, _: Registered) -> None:
-        """Tell anew what has been told."""
-        paths, components = described(self._registry)
-        for (path, method), extra in self._told.items():
-            extra.update(self._write(_plain(paths[path][method.lower()]), components))
+    def _extra(self, path: str, method: str) -> Schema:
+        paths, components = self._all()
+        return self._write(_plain(paths[path][method]), components)
+
+    def _all(self) -> Described:
+        count = len(self._registry.names())
+        if self._known[0] != count:
+            self._known = (count, described(self._registry))
+        return self._known[1]
 
 
 def _plain(operation: Schema) -> Schema:

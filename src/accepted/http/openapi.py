@@ -7,6 +7,8 @@ document of a FastAPI app.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..contract import problem as refused
 from ..contract import wire
 from ..engine.model import ABSENT, Model
@@ -61,7 +63,7 @@ class OpenApi:
         }
 
 
-def described(registry: Registry) -> tuple[dict[str, Schema], dict[str, Schema]]:
+def described(registry: Iterable[Registered]) -> tuple[dict[str, Schema], dict[str, Schema]]:
     """(paths, component schemas) of an app with these operations; `paths` has an operation for each path and method."""
     components = contract_schemas()
     paths: dict[str, Schema] = {}

@@ -126,8 +126,9 @@ def main(path: str, descriptor: int) -> None:
     with socket.socket(fileno=descriptor) as connection:
         while (batch := _receive(connection)) is not None:
             with recorder.turnstile:
-                _send(connection, _committed(recorder, batch))
-                recorder.tidy()
+                reply = _committed(recorder, batch)
+            _send(connection, reply)  # not within the turn: a frozen worker that does not read must hold up nobody
+            recorder.tidy()
     recorder.close()
 
 

@@ -71,8 +71,8 @@ class Reader:
         return [r for r in rows if (types is None or r[1] in types) and (statuses is None or r[2] in statuses)]
 
     def input(self, id: str) -> bytes | None:
-        body: bytes = self._first("payload", (id, "input")) or b"null"
-        return body
+        body: bytes | None = self._first("payload", (id, "input"))
+        return b"null" if body is None and isinstance(self.operation(id), Operation) else body
 
     def events(self, id: str, after: int, limit: int) -> list[Event]:
         return [_decode_event(body) for body in self._column("events", (id, after, limit))]

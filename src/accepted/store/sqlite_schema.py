@@ -22,6 +22,7 @@ SQL = statements("sqlite")
 WAL_LIMIT = 64 * 1024 * 1024
 
 _PRAGMAS = f"""
+PRAGMA busy_timeout = 5000;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA wal_autocheckpoint = 0;
@@ -29,7 +30,6 @@ PRAGMA journal_size_limit = {WAL_LIMIT};
 PRAGMA cache_size = -16384;
 PRAGMA temp_store = MEMORY;
 PRAGMA secure_delete = ON;
-PRAGMA busy_timeout = 5000;
 """
 
 _MIGRATIONS_TABLE = """

@@ -68,9 +68,9 @@ class ThreadWriter:
                     done: Committed | BaseException = self._recorder.commit(batch)
                 except BaseException as error:  # whatever it is, whoever waits has to hear of it
                     done = error
-                with contextlib.suppress(RuntimeError):  # the loop may be gone
-                    future.get_loop().call_soon_threadsafe(_settle, future, done)
-                self._recorder.tidy()
+            with contextlib.suppress(RuntimeError):  # the loop may be gone
+                future.get_loop().call_soon_threadsafe(_settle, future, done)
+            self._recorder.tidy()
 
 
 def _settle(future: asyncio.Future[Committed], done: Committed | BaseException) -> None:

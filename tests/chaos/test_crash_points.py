@@ -1,0 +1,61 @@
+"""A crash at every sync of submit, complete, cancel and retry, over real HTTP: guarantees D1, D4, S2, I4."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.processes.api import Api, up
+from tests.processes.crash_points import Death, die, survivor
+from tests.processes.customer import Customer
+from tests.processes.deadline import until
+from tests.processes.evidence import integrity, stored
+from tests.processes.figures import Figures
+from tests.processes.history import (
+    History,
+    complaints,
+    ended_once,
+    none_stuck,
+    nothing_lost,
+    numbered_without_gaps,
+    one_key_one_operation,
+)
+
+pytestmark = pytest.mark.chaos
+
+LAST = 24  # syncs: more than a start and a whole round of the customer make
+RULES = (nothing_lost, one_key_one_operation, none_stuck, numbered_without_gaps, ended_once)
+WAYS = [("before", "after"), *([("strace",)] if shutil.which("strace") else [])]
+
+
+@pytest.mark.parametrize("ways", WAYS, ids="-".join)
+async def test_a_crash_at_a_sync_loses_nothing(
+    tmp_path: Path, ways: tuple[str, ...], scale: int, figures: Figures
+) -> None:
+    every = 1 if scale >= 10 else 4
+    deaths = [Death(at, ways[at // every % len(ways)]) for at in range(1, LAST, every)]
+    if scale >= 10:
+        deaths = [Death(at, way) for way in ways for at in range(1, LAST)]
+    customer = Customer()
+    died = die(tmp_path, customer, deaths)
+    assert died == len(deaths), "each of them was met"
+    with survivor(tmp_path) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        until("it is ready", lambda: up(url))
+        with Api(url) as api:
+            customer.round(api)
+            for id in customer.promised.values():
+                api.ended(id)
+            assert customer.changed(api) == []
+    assert integrity(tmp_path / "accepted.db") == "ok"
+    day = History(customer.acks, [_named(found, customer) for found in await stored(tmp_path / "accepted.db")])
+    assert complaints(day, RULES) == []
+    assert len(day.operations) == 3 * customer.rounds
+    figures.note(f"deaths at a sync ({', '.join(ways)})", f"{died}, operations {len(day.operations)}")
+
+
+def _named(operation, customer: Customer):  # a retry has no key of its own: it goes by the step that asked for it
+    names = {id: step.removesuffix("-told-again") for step, id in customer.promised.items()}
+    return operation._replace(key=names.get(operation.id, operation.key))

@@ -1,0 +1,76 @@
+"""A customer who never gives up: submits, sees work complete, cancels, retries, and goes on where a crash cut it off.
+
+What it was promised it remembers outside of the server; every request whose answer it did not read it makes again, the
+same one, with the same key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx2
+
+from tests.processes.api import Api
+from tests.processes.history import Ack
+
+
+class Customer:
+    """Rounds of the four requests. `promised` are ids by the step that gave them."""
+
+    def __init__(self) -> None:
+        self.promised: dict[str, str] = {}
+        self.documents: dict[str, bytes] = {}
+        self.rounds = 0
+
+    @property
+    def acks(self) -> list[Ack]:
+        """What it was told, by key; a retry has no key but the operation that it retries."""
+        return [Ack(step.removesuffix("-told-again"), id) for step, id in self.promised.items()]
+
+    def visit(self, api: Api) -> None:
+        """Go on until the server dies. AssertionError for an answer that should not be."""
+        try:
+            while True:
+                self.round(api)
+        except httpx2.TransportError:
+            return
+
+    def round(self, api: Api) -> None:
+        """All four requests, from where the last visit ended."""
+        n = self.rounds
+        note = self._once(f"note-{n}", lambda key: api.submit("/notes", 1, key=key))
+        self._ended(api, note, "COMPLETED")
+        gate = self._once(f"gate-{n}", lambda key: api.submit("/gates", "never", key=key))
+        self._cancelled(api, gate)
+        self._once(f"gate-{n}-told-again", lambda _: api.submit("/gates", "never", key=f"gate-{n}"))
+        retried = self._once(f"retry-{n}", lambda _: _retried(api, gate))
+        self._once(f"retry-{n}-told-again", lambda _: _retried(api, gate))
+        self._cancelled(api, retried)
+        self.rounds += 1
+
+    def changed(self, api: Api) -> list[str]:
+        """Operations whose terminal document is not what it was; a retry may have added its link."""
+        return [id for id, document in self.documents.items() if api.get(f"/operations/{id}{PLAIN}").content != document]
+
+    def _once(self, step: str, ask: Callable[[str], str]) -> str:
+        if step not in self.promised:
+            self.promised[step] = ask(step)
+        return self.promised[step]
+
+    def _ended(self, api: Api, id: str, status: str) -> None:
+        if id not in self.documents:
+            assert api.ended(id)["status"] == status
+            self.documents[id] = api.get(f"/operations/{id}{PLAIN}").content
+
+    def _cancelled(self, api: Api, id: str) -> None:
+        answer = api.post(f"/operations/{id}/cancel")
+        assert (answer.status_code, answer.json()["status"]) == (200, "CANCELLED"), answer.text
+
+
+PLAIN = "?redirect=false"
+
+
+def _retried(api: Api, id: str) -> str:
+    answer = api.post(f"/operations/{id}/retry")
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["operationId"])
