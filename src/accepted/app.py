@@ -89,6 +89,8 @@ class Accepted:
         """
 
         def register(function: F) -> F:
+            if self._node is not None:  # its worker would never know
+                raise RuntimeError(f"{path}: operations are registered before the app starts")
             self.registry.add(
                 Registered(
                     path,

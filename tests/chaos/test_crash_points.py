@@ -15,6 +15,7 @@ from tests.processes.evidence import integrity, stored
 from tests.processes.figures import Figures
 from tests.processes.history import (
     History,
+    Stored,
     complaints,
     ended_once,
     none_stuck,
@@ -27,17 +28,15 @@ pytestmark = pytest.mark.chaos
 
 LAST = 24  # syncs: more than a start and a whole round of the customer make
 RULES = (nothing_lost, one_key_one_operation, none_stuck, numbered_without_gaps, ended_once)
-WAYS = [("before", "after"), *([("strace",)] if shutil.which("strace") else [])]
+WAYS = [("before", "after"), *[(tool,) for tool in ("strace",) if shutil.which(tool)]]
 
 
 @pytest.mark.parametrize("ways", WAYS, ids="-".join)
 async def test_a_crash_at_a_sync_loses_nothing(
     tmp_path: Path, ways: tuple[str, ...], scale: int, figures: Figures
 ) -> None:
-    every = 1 if scale >= 10 else 4
-    deaths = [Death(at, ways[at // every % len(ways)]) for at in range(1, LAST, every)]
-    if scale >= 10:
-        deaths = [Death(at, way) for way in ways for at in range(1, LAST)]
+    every = max(1, 10 // scale)
+    deaths = [Death(at, way) for number, way in enumerate(ways) for at in range(1 + number * every // 2, LAST, every)]
     customer = Customer()
     died = die(tmp_path, customer, deaths)
     assert died == len(deaths), "each of them was met"
@@ -56,6 +55,7 @@ async def test_a_crash_at_a_sync_loses_nothing(
     figures.note(f"deaths at a sync ({', '.join(ways)})", f"{died}, operations {len(day.operations)}")
 
 
-def _named(operation, customer: Customer):  # a retry has no key of its own: it goes by the step that asked for it
+def _named(operation: Stored, customer: Customer) -> Stored:
+    """A retry has no key of its own: it goes by the step that asked for it."""
     names = {id: step.removesuffix("-told-again") for step, id in customer.promised.items()}
     return operation._replace(key=names.get(operation.id, operation.key))

@@ -317,5 +317,3 @@ async def successor(stage: Stage, store: Any) -> Node:
     await node.start()
     stage._started.append(node)
     return node
-
-

@@ -191,7 +191,10 @@ async def test_phases_are_announced_begun_and_completed(stage: Stage, gates: Gat
     await gates.started.passed()
     running = await until(node, handle.id, lambda each: each.progress is not None and each.progress.percentage == 75)
     assert running.progress is not None
-    assert [(phase.name, phase.status) for phase in running.progress.phases] == [("A", "COMPLETED"), ("B", "IN_PROGRESS")]
+    assert [(phase.name, phase.status) for phase in running.progress.phases] == [
+        ("A", "COMPLETED"),
+        ("B", "IN_PROGRESS"),
+    ]
     gates.go.open()
     done = (await handle.wait(PATIENCE)).progress
     assert done is not None

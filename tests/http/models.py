@@ -113,7 +113,7 @@ RETURNED = [
     (TypedRange(start=FIRST, end=LAST), DAYS),
     (PydanticRange(start=FIRST, end=LAST), DAYS),
     (
-        PydanticReport(dateRange={"start": FIRST, "end": LAST}),
+        PydanticReport.model_validate({"dateRange": {"start": FIRST, "end": LAST}}),
         b'{"dateRange":' + DAYS + b',"format":"PDF","storeIds":[]}',
     ),
     ([PydanticRange(start=FIRST, end=LAST), DateRange(FIRST, LAST)], b"[" + DAYS + b"," + DAYS + b"]"),

@@ -173,6 +173,22 @@ def test_dependencies_guard_every_route(make: Make, guard: Callable[[Accepted], 
         walk(client, "/api")
 
 
+def test_a_dependency_may_be_overridden(make: Make) -> None:
+    app = _guarded_app(make())
+    app.dependency_overrides[let_in] = lambda: None
+    with TestClient(app) as client:
+        walk(client, "/api")
+
+
+def test_a_dependency_of_an_operation_is_refused(make: Make) -> None:
+    ops = make()
+
+    async def export(value: int, database: str = Depends(let_in)) -> None: ...
+
+    with pytest.raises(TypeError, match="lifespan"):
+        ops.operation("/exports")(export)
+
+
 def test_a_dependency_may_read_the_body_first(make: Make) -> None:
     seen: list[bytes] = []
 
@@ -377,6 +393,27 @@ def test_starlette_install(make: Make) -> None:
         assert client.get("/").text == "home"
         assert client.head("/api/jobs").status_code == 200
         assert client.delete("/api/trees").json()["type"] == "/api/problems/method-not-allowed"
+
+
+def test_a_later_operation_stands_before_a_mount_that_takes_everything(make: Make) -> None:
+    app, ops = Starlette(), make()
+    ops.install(app, "/api")
+    app.mount("/", PlainTextResponse("everything else"))
+
+    @ops.operation("/lates")
+    async def late(value: int) -> int:
+        return value + 1
+
+    with TestClient(app) as client:
+        assert client.post("/api/lates", json=1, headers=WAIT).json() == 2
+        assert client.get("/anything").text == "everything else"
+
+
+def test_too_late_is_said(make: Make) -> None:
+    app, ops = FastAPI(), make()
+    ops.install(app, "/api")
+    with TestClient(app), pytest.raises(RuntimeError, match="before the app starts"):
+        ops.operation("/lates")(let_in)
 
 
 def test_other_apps_are_told_to_mount() -> None:

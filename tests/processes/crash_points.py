@@ -21,7 +21,7 @@ SETTINGS = {
     "ACCEPTED_CANCEL_GRACE": "200ms",
     "ACCEPTED_MAX_CRASHES": "1000",
 }
-STRACE = "strace -f --seccomp-bpf -qq -o {trace} -e trace=fdatasync,fsync -e inject=fdatasync,fsync:signal=KILL:when={n}"
+STRACE = "strace -f -qq -o {trace} -e trace=fdatasync -e inject=fdatasync:signal=KILL:when={n}"
 
 
 class Death(NamedTuple):

@@ -13,6 +13,9 @@ import httpx2
 from tests.processes.api import Api
 from tests.processes.history import Ack
 
+ENOUGH = 20  # rounds; each makes some dozen commits
+PLAIN = "?redirect=false"
+
 
 class Customer:
     """Rounds of the four requests. `promised` are ids by the step that gave them."""
@@ -28,12 +31,13 @@ class Customer:
         return [Ack(step.removesuffix("-told-again"), id) for step, id in self.promised.items()]
 
     def visit(self, api: Api) -> None:
-        """Go on until the server dies. AssertionError for an answer that should not be."""
+        """Go on until the server dies. AssertionError for an answer that should not be, or if it does not die."""
         try:
-            while True:
+            for _ in range(ENOUGH):
                 self.round(api)
         except httpx2.TransportError:
             return
+        raise AssertionError(f"the server still lives after {ENOUGH} rounds")
 
     def round(self, api: Api) -> None:
         """All four requests, from where the last visit ended."""
@@ -50,7 +54,8 @@ class Customer:
 
     def changed(self, api: Api) -> list[str]:
         """Operations whose terminal document is not what it was; a retry may have added its link."""
-        return [id for id, document in self.documents.items() if api.get(f"/operations/{id}{PLAIN}").content != document]
+        seen = self.documents.items()
+        return [id for id, document in seen if api.get(f"/operations/{id}{PLAIN}").content != document]
 
     def _once(self, step: str, ask: Callable[[str], str]) -> str:
         if step not in self.promised:
@@ -65,9 +70,6 @@ class Customer:
     def _cancelled(self, api: Api, id: str) -> None:
         answer = api.post(f"/operations/{id}/cancel")
         assert (answer.status_code, answer.json()["status"]) == (200, "CANCELLED"), answer.text
-
-
-PLAIN = "?redirect=false"
 
 
 def _retried(api: Api, id: str) -> str:

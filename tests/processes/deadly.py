@@ -17,6 +17,7 @@ __all__ = ["app"]
 
 DIES_AT = int(os.environ["TEST_DIES_AT"])
 AFTER = os.environ["TEST_DIES"] == "after"
+SYSTEM = apsw.vfs_names()[0]  # by name: an empty one would be the default, which is this one soon
 _syncs = count(1)
 
 
@@ -24,7 +25,7 @@ class DeadlyFile(apsw.VFSFile):
     """A file whose syncs are counted."""
 
     def __init__(self, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
-        super().__init__("", name, flags)
+        super().__init__(SYSTEM, name, flags)
 
     def xSync(self, flags: int) -> None:
         last = next(_syncs) == DIES_AT
@@ -38,7 +39,7 @@ class DeadlyVFS(apsw.VFS):
     """The system's own file system, but for that."""
 
     def __init__(self) -> None:
-        super().__init__("deadly", "", makedefault=True)
+        super().__init__("deadly", SYSTEM, makedefault=True)
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> DeadlyFile:
         return DeadlyFile(name, flags)

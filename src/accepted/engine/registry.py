@@ -152,6 +152,11 @@ def _parameters(function: Callable[..., Any]) -> tuple[str | None, str | None, M
     hints = _hints(function)
     input_name = attempt_name = None
     for parameter in inspect.signature(function).parameters.values():
+        if type(parameter.default).__name__ == "Depends":
+            raise TypeError(
+                f"{function.__qualname__}: Depends belongs to requests, and an operation runs after its request; what "
+                "operations share is made in Accepted(lifespan=...)"
+            )
         if hints.get(parameter.name) is Attempt:
             attempt_name = parameter.name
         elif input_name is None:

@@ -62,9 +62,16 @@ class _Path(Route):
 
 
 def _into_starlette(guest: Guest, app: Starlette, prefix: str) -> None:
+    ours: list[_Path] = []
+
     def add(pairs: Iterable[tuple[str, str]]) -> None:
         for path, method in pairs:
-            app.router.routes.append(_Path(prefix + path, Door(guest, path), methods=[method]))
+            route = _Path(prefix + path, Door(guest, path), methods=[method])
+            # A later operation stands with the first ones, before whatever the app has added since, such as a mount
+            # at "/" that takes everything.
+            place = app.routes.index(ours[-1]) + 1 if ours else len(app.routes)
+            app.routes.insert(place, route)
+            ours.append(route)
 
     add(routes(()))
     guest.registry.follow(lambda registered: add(routes_of(registered)))

@@ -21,7 +21,7 @@ from ..contract.ledger import Changes, Facts, KeyRow, Needs, needs
 from ..contract.operation import SUCCEEDED, Now, Operation, Status
 from ..contract.transition import Transition
 from .clock import Clock
-from .protocol import Committed, Work, hints_of
+from .protocol import Committed, StoreUnavailable, Work, hints_of
 from .sqlite_schema import SQL, connect, migrate, unavailable
 from .turnstile import Turnstile
 
@@ -39,7 +39,10 @@ class Recorder:
 
     def __init__(self, path: str, clock: Clock, *, vfs: str | None = None) -> None:
         self.path = path
-        self.turnstile = Turnstile(path)
+        try:
+            self.turnstile = Turnstile(path)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot open the database {path}: {error.strerror}") from error
         self._clock = clock
         self._vfs = vfs
         self._connection: apsw.Connection | None = None
