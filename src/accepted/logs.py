@@ -74,7 +74,12 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = "".join(traceback.format_exception(record.exc_info[1]))
+        line = {name: _encodable(value) for name, value in line.items()}
         return msgspec.json.encode(line, enc_hook=str).decode("utf-8", "replace")
+
+
+def _encodable(value: object) -> object:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Literal
 
 from .contract.event import Event
-from .contract.ledger import Tombstone
+from .contract.ledger import Tombstone, resource_name
 from .contract.operation import SUCCEEDED, Artifact, LogLine, Now, Operation, Result, Status, operation_id
 from .contract.problem import (
     NoResult,
@@ -167,7 +167,7 @@ class Service:
 
     async def resource(self, path: str, minted: str, owner: str) -> str:
         """The id of the operation whose result is at `path`; `minted` is the id that a minted name would stand for."""
-        return await self._store.resource(owner, path) or minted
+        return await self._store.resource(owner, resource_name(path)) or minted
 
     async def content(self, operation: Operation, artifact: Artifact, start: int, stop: int) -> AsyncIterator[bytes]:
         """Bytes `start` to `stop` (exclusive) of an artifact."""

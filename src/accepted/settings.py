@@ -45,7 +45,7 @@ def flag(value: str | bool) -> bool:
 def count(value: str | int) -> int:
     """A whole number, at least 1."""
     number = int(value)
-    if isinstance(value, bool) or number < 1:
+    if isinstance(value, bool) or number < 1 or number != float(value):
         raise ValueError(f"not a whole number from 1: {value!r}")
     return number
 
@@ -134,23 +134,26 @@ def load(given: Mapping[str, Any], environment: Mapping[str, str] | None = None)
             values[name] = _read(knob, given[name], name)
         elif variable(name) in environment:
             values[name] = _read(knob, environment[variable(name)], variable(name))
-    return _checked(Settings(**values))
+    _check(
+        settings := Settings(**values),
+        {name: name if given.get(name) is not None else variable(name) for name in known},
+    )
+    return settings
 
 
 def _read(knob: Knob, value: Any, source: str) -> Any:
     try:
         return knob.read(value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, AttributeError) as error:
         raise InvalidSetting(f"{source}: {error}") from None
 
 
-def _checked(settings: Settings) -> Settings:
+def _check(settings: Settings, source: Mapping[str, str]) -> None:
     if settings.lease_ttl < 0.5:
-        raise InvalidSetting("lease_ttl: a lease under 0.5 s is lost by an ordinary pause of the process")
+        raise InvalidSetting(f"{source['lease_ttl']}: a lease under 0.5 s is lost by an ordinary pause of the process")
     if settings.scan_interval <= 0:
-        raise InvalidSetting("scan_interval: has to be positive")
+        raise InvalidSetting(f"{source['scan_interval']}: has to be positive")
     if settings.log_format not in {"text", "json"}:
-        raise InvalidSetting("log_format: is text or json")
+        raise InvalidSetting(f"{source['log_format']}: is text or json")
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
-        raise InvalidSetting("database: starts with sqlite:/// or postgresql://")
-    return settings
+        raise InvalidSetting(f"{source['database']}: starts with sqlite:/// or postgresql://")

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -135,6 +136,10 @@ async def test_a_bad_transition_among_good_ones_fails_alone(committing: Committi
     assert len(tried) <= 1 + 2 * 6  # halving: two for each level of 40
 
 
+def note(resolved: list[str], id: str, _future: asyncio.Future[Any]) -> None:
+    resolved.append(id)
+
+
 async def test_halves_keep_the_order(committing: Committing) -> None:
     there = accept()
     await committing.commit(there)
@@ -143,7 +148,7 @@ async def test_halves_keep_the_order(committing: Committing) -> None:
     resolved: list[str] = []
     futures = [committing.commit(each) for each in batch]
     for each, future in zip(batch, futures, strict=True):
-        future.add_done_callback(lambda _, id=each.id: resolved.append(id))
+        future.add_done_callback(partial(note, resolved, each.id))
     gate.open()
     await settled(futures)
     assert resolved == [each.id for each in batch]

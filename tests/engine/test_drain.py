@@ -4,15 +4,18 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+import pytest
+
 from accepted import Attempt
 from accepted.contract.operation import Operation, Status
-from accepted.contract.problem import Overloaded, Refusal
+from accepted.contract.problem import Overloaded
 from accepted.contract.transition import Cancel, Claim, Release, Renew, Resign, Transition
 from accepted.engine.node import Node
+from accepted.service import Service
 from accepted.store.protocol import StoreUnavailable
 from tests.engine import isolated
 from tests.engine.gate import PATIENCE, Gate, Gates
-from tests.engine.stage import OWNER, Stage, registered_worker, store_of, submit
+from tests.engine.stage import OWNER, Stage, registered_worker, store_of, submit, until
 
 
 async def read(node: Node, id: str) -> Operation:
@@ -176,15 +179,9 @@ async def test_another_node_goes_on_with_what_was_handed_back(stage: Stage) -> N
     operation = await read(there, handle.id)
     assert (await there.store.operation(handle.id)) is not None
     assert operation.id == handle.id
-    ended = await until_ended(there, handle.id)
+    ended = await until(there, handle.id, lambda each: each.terminal)
     assert ended.result is not None
     assert (bytes(ended.result.value), ended.attempt, charged(ended)) == (b"7", 2, (0, 0))
-
-
-async def until_ended(node: Node, id: str) -> Operation:
-    from tests.engine.stage import until
-
-    return await until(node, id, lambda each: each.terminal)
 
 
 async def test_a_cancelled_function_that_is_handed_back_is_cancelled(stage: Stage) -> None:
@@ -212,12 +209,8 @@ async def test_a_submit_to_a_draining_node_is_refused(stage: Stage) -> None:
 
     node = await stage.node()
     node.drain()
-    try:
+    with pytest.raises(Overloaded):
         await submit(node, "late")
-    except Overloaded as refused:
-        assert refused.retry_after
-    else:
-        raise AssertionError("it was taken")
     assert await node.store.tally() == {}
 
 
@@ -280,8 +273,6 @@ async def test_the_lease_holds_while_it_drains(stage: Stage) -> None:
 
 
 async def test_a_cancel_that_comes_during_the_end_gets_an_answer(stage: Stage) -> None:
-    from accepted.service import Service
-
     gates = Gates()
 
     @stage.operation(cancel_grace=0.2)
@@ -293,13 +284,7 @@ async def test_a_cancel_that_comes_during_the_end_gets_an_answer(stage: Stage) -
     await gates.started.passed()
     cancelling = asyncio.create_task(Service(node).cancel(handle.id, OWNER, None))
     stopping = asyncio.create_task(stage.stop(node))
-    done, _ = await asyncio.wait({cancelling, stopping}, timeout=PATIENCE)
-    assert {cancelling, stopping} == done or await asyncio.wait({cancelling, stopping}, timeout=PATIENCE)
-    try:
-        operation = await asyncio.wait_for(cancelling, PATIENCE)
-    except Refusal as refusal:
-        assert refusal.status == 503
-    else:
-        assert operation.status is Status.CANCELLED
+    (answer,) = await asyncio.wait_for(asyncio.gather(cancelling, return_exceptions=True), PATIENCE)
+    assert isinstance(answer, Overloaded) or (isinstance(answer, Operation) and answer.status is Status.CANCELLED)
     await stopping
     gates.go.open()

@@ -1,4 +1,4 @@
-"""The lease: whoever loses it stops and writes nothing more; whoever dies is rescued, but not for ever (guarantees L)."""
+"""The lease: whoever loses it stops and writes no more; whoever dies is rescued, not for ever (guarantees L)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -217,7 +217,7 @@ async def test_a_cancel_in_the_commit_of_the_claim_is_told_too(stage: Stage) -> 
     await registered_worker(worker)
     release = await hold(worker)
     handle = await submit(web, "unlucky")
-    while not any(isinstance(each, Claim) for each, *_ in worker.committer._waiting):
+    while not any(isinstance(each, Claim) for each, *_ in worker.committer._waiting):  # noqa: ASYNC110
         await asyncio.sleep(0)  # until its hint has come and the claim stands in the queue
     cancelled = worker.committer.commit(Cancel(handle.id, "at once"))
     release.open()

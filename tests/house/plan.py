@@ -41,8 +41,9 @@ ORDERS: dict[str, tuple[str, ...]] = {
         "sweeper", "metrics", "journal", "committer", "feed", "estimate", "mailbox", "artifact", "model",
     ),
     "http": (
-        "install", "app", "operations", "results", "jobs", "streams", "webhooks", "around", "openapi", "openapi_parts",
-        "dashboard", "call", "access", "headers", "body",
+        "install", "install_fastapi", "door", "app", "operations", "results", "jobs", "streams", "webhooks", "around",
+        "openapi", "openapi_paths", "openapi_parts", "openapi_schemas", "dashboard", "call", "access", "headers",
+        "body", "farewell",
     ),
 }  # fmt: skip
 

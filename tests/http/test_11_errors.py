@@ -108,7 +108,13 @@ async def test_all_problems_are_listed(idle: Api) -> None:
 
 
 async def test_a_problem_that_does_not_exist_is_404(idle: Api) -> None:
-    problem(await idle.get("/problems/nothing-of-that-name"), 404, "not-found")
+    problem(await idle.get("/problems/Nothing%20of%20that%20name"), 404, "not-found")
+
+
+async def test_a_problem_that_a_function_has_named_is_explained_in_general(idle: Api) -> None:
+    page = await idle.get("/problems/data-processing-error")
+    assert page.status_code == 200
+    assert "belongs to an operation of this application" in page.text
 
 
 async def test_the_contracts_slugs_all_exist(idle: Api) -> None:

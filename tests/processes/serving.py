@@ -117,9 +117,16 @@ class Server(Program):
     """`accepted serve` on a free port of this machine, ready when the constructor returns."""
 
     def __init__(
-        self, folder: Path, *options: str, target: str = MENU, workers: int = 1, port: int = 0, **changes: str
+        self,
+        folder: Path,
+        *options: str,
+        target: str = MENU,
+        workers: int = 1,
+        port: int = 0,
+        home: Path | None = None,
+        **changes: str,
     ) -> None:
-        self.database = folder / "accepted.db"
+        self.database = (home or folder) / "accepted.db"
         command = [*ACCEPTED, "serve", target, "--port", str(port), "--workers", str(workers), *options]
         settings = {"ACCEPTED_DATABASE_URL": f"sqlite:///{self.database}", "TEST_FOLDER": str(folder)}
         began = time.monotonic()
@@ -145,7 +152,7 @@ class Server(Program):
 
 
 @contextlib.contextmanager
-def served(folder: Path, *options: str, **choices: str | int) -> Iterator[tuple[Server, Api]]:
+def served(folder: Path, *options: str, **choices: str | int | Path) -> Iterator[tuple[Server, Api]]:
     """A server and a client of it."""
     with Server(folder, *options, **choices) as server, server.api() as api:  # type: ignore[arg-type]
         yield server, api

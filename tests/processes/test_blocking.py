@@ -16,12 +16,14 @@ from tests.processes.serving import served
 
 LOOSELY = 0.25  # seconds; on a quiet machine it is a few milliseconds
 
-LONG = 12_000_000
-"""7 to the power of this is one call into C that takes some seconds and lets no other thread of its process run."""
+LONG = 4_500_000
+"""7 to the power of this is one call into C that takes a second or more and lets no other thread of its process run."""
 
 
 @pytest.mark.parametrize(
-    ("path", "body"), [("/spins", 2.0), ("/naps", 2.0), ("/powers", [LONG])], ids=["python loop", "time.sleep", "C call"]
+    ("path", "body"),
+    [("/spins", 2.0), ("/naps", 2.0), ("/powers", [LONG])],
+    ids=["python loop", "time.sleep", "C call"],
 )
 def test_a_blocked_worker_delays_no_request(tmp_path: Path, path: str, body: Any, figures: Figures) -> None:
     with served(tmp_path, ACCEPTED_LEASE_TTL="20s") as (_, api):

@@ -169,9 +169,7 @@ def test_without_their_supervisor_the_children_end_by_themselves(api: Api, serve
     until("all its children are gone", lambda: not any(alive(process.pid) for process in family), 10)
 
 
-def test_a_request_waits_while_a_dead_web_process_is_replaced(
-    api: Api, server: Server, figures: Figures
-) -> None:
+def test_a_request_waits_while_a_dead_web_process_is_replaced(api: Api, server: Server, figures: Figures) -> None:
     before = server.only("web")
     operation = api.submit("/notes", 1)
     kill(before)

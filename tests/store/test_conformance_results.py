@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from accepted.contract.ledger import Tombstone
+from accepted.contract.ledger import Tombstone, resource_name
 from accepted.contract.operation import Artifact, LogLine, Operation, Result
 from accepted.contract.transition import Advance, Expire, Forget, Keep, LogEntry, Report
 from accepted.store.protocol import Selection, Store
@@ -78,7 +78,7 @@ class TestChunks:
         (one,) = await running(store, 1)
         await ask(store, keep(one, 0, b"first"), cancel(one), complete(one, result=artifact()))
         assert await chunks(store, one, 1) == []
-        assert await store.resource("ann", PATH) is None
+        assert await store.resource("ann", resource_name(PATH)) is None
 
     async def test_a_chunk_is_no_event(self, store: Store) -> None:
         (one,) = await running(store, 1)
@@ -112,19 +112,19 @@ class TestResources:
     async def test_a_path_leads_its_owner_to_the_operation(self, store: Store) -> None:
         (one,) = await running(store, 1)
         await ask(store, complete(one, result=artifact()))
-        assert await store.resource("ann", PATH) == op_id(1)
-        assert await store.resource("bob", PATH) is None
-        assert await store.resource("ann", PATH + "/") is None
+        assert await store.resource("ann", resource_name(PATH)) == op_id(1)
+        assert await store.resource("bob", resource_name(PATH)) is None
+        assert await store.resource("ann", resource_name(PATH + "/")) is None
 
     async def test_of_two_with_one_path_the_later_has_it(self, store: Store, clock: MovableClock) -> None:
         one, two = await running(store, 1, 2, retention=HOUR)
         await ask(store, complete(one, result=artifact()))
         clock.advance(SECOND)
         await ask(store, complete(two, result=artifact()))
-        assert await store.resource("ann", PATH) == op_id(2)
+        assert await store.resource("ann", resource_name(PATH)) == op_id(2)
         clock.advance(HOUR - SECOND)
         await ask(store, Expire())
-        assert await store.resource("ann", PATH) == op_id(2)
+        assert await store.resource("ann", resource_name(PATH)) == op_id(2)
 
 
 class TestDurations:
@@ -182,7 +182,7 @@ class TestExpiry:
         assert await store.events(op_id(1), 0, 9) == []
         assert await store.lines(op_id(1), 0, 9) == []
         assert await chunks(store, one, 1) == []
-        assert await store.resource("ann", PATH) is None
+        assert await store.resource("ann", resource_name(PATH)) == op_id(1)  # so that the path can say 410
         assert await store.operations(Selection(None)) == []
         assert await store.count(Selection(None)) == 0
         assert await store.tally() == {}

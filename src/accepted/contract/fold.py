@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .event import event_of
-from .ledger import Changes, Facts, KeyId, KeyRow, Tombstone, key_id
+from .ledger import Changes, Facts, KeyId, KeyRow, Tombstone, key_id, resource_name
 from .lifecycle import accepted, step, successor
 from .operation import SUCCEEDED, LogLine, Now, Operation, Status
 from .problem import IdempotencyKeyReused, OperationExpired, OperationNotFound, Refusal, StaleAttempt, WorkerLost
@@ -78,7 +78,7 @@ class _Folding:
         return Accepted(operation)
 
     def _known(self, accept: Accept) -> KeyRow | None:
-        """What this key has made, for as long as the key lives: until its operation expires, and its minimal lifetime."""
+        """What this key has made, while the key lives: until its operation expires, and for its minimal lifetime."""
         known = self.facts.keys.get(key_id(accept.owner, accept.key)) if accept.key is not None else None
         if known is None or known.keep_until > self.now.wall:
             return known
@@ -90,7 +90,8 @@ class _Folding:
             raise IdempotencyKeyReused("This Idempotency-Key came before with another body.")
         operation = self.operations.get(known.operation_id)
         if operation is None or self._is_expired(operation):
-            raise OperationExpired("The operation of this Idempotency-Key has expired.", operationId=known.operation_id)
+            detail = "The operation of this Idempotency-Key has expired."
+            raise OperationExpired(detail, operationId=known.operation_id)
         return Accepted(operation, replayed=True)
 
     def _is_expired(self, operation: Operation) -> bool:
@@ -177,7 +178,7 @@ class _Folding:
         if artifact is not None or after.attempt > 1:
             self.changes.dropped_chunks[after.id] = artifact.attempt if artifact and after.status in SUCCEEDED else 0
         if complete.result.path is not None and after.status in SUCCEEDED:
-            self.changes.resources[after.owner, complete.result.path] = after.id
+            self.changes.resources[after.owner, resource_name(complete.result.path)] = after.id
         return after
 
     def _note(self, before: Operation, report: Report) -> None:

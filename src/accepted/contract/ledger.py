@@ -6,6 +6,7 @@ decide, save the `Changes`. Neither side knows how the other does its part.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -127,6 +128,13 @@ class Changes(msgspec.Struct):
 def key_id(owner: str, key: Key) -> KeyId:
     """Under what a key is stored (guarantee I5: never across owners)."""
     return KeyId(owner, key.route, key.value)
+
+
+def resource_name(path: str) -> str:
+    """Under what a result's own path is stored: a digest, for it outlives the operation's data until the tombstone
+    goes.
+    """
+    return hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()
 
 
 def needs(batch: list[Transition]) -> Needs:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from ..contract.event import Event
+from ..contract.ledger import Tombstone
 from ..contract.operation import Operation, Status
 from ..store.protocol import Committed
 
@@ -57,12 +58,13 @@ _ENDS = {
 def on_commit(committed: Committed, _seconds: float) -> None:
     """Follows the feed."""
     operations = {operation.id: operation for operation in committed.operations}
-    lines = [
+    lines: list[logging.LogRecord] = [
         line
         for event in committed.events
         if (operation := operations.get(event.operation_id)) is not None
         and (line := _line(event, operation)) is not None
     ]
+    lines += [_expiry(tombstone) for tombstone in committed.expired if log.isEnabledFor(logging.INFO)]
     if lines:
         _hand_over(lines)
 
@@ -76,7 +78,13 @@ def _line(event: Event, operation: Operation) -> Line | None:
     return Line(level, f"{operation.id} {word}{detail}", event, operation)
 
 
-def _hand_over(lines: Sequence[Line]) -> None:
+def _expiry(tombstone: Tombstone) -> logging.LogRecord:
+    """By now nothing else is known of it."""
+    members = {"name": log.name, "levelno": logging.INFO, "levelname": "INFO", "operation_id": tombstone.id}
+    return logging.makeLogRecord({**members, "msg": f"{tombstone.id} expired"})
+
+
+def _hand_over(lines: Sequence[logging.LogRecord]) -> None:
     """What `log.handle` does for each, but a handler that can take many at once gets them at once."""
     if log.disabled or log.filters:
         for line in lines:

@@ -50,7 +50,7 @@ async def store(value: Any, operation: Operation, registered: Registered, limits
     body = _encoded(value)
     if len(body) > limits.value:
         raise ResultTooLarge(f"The value has {len(body)} bytes of JSON; the limit is {limits.value}.")
-    path, identity = _resource(registered, operation, _members(body))
+    path, identity = _resource(registered, operation, {} if registered.result is None else _members(body))
     if len(body) <= INLINE_LIMIT:
         return Result(value=msgspec.Raw(body), path=path, identity=identity)
     parts = (body[start : start + CHUNK] for start in range(0, len(body), CHUNK))
@@ -86,7 +86,7 @@ def _text(error: Exception) -> str:
 
 
 def _members(body: bytes) -> dict[str, Any]:
-    return msgspec.json.decode(body) if body[:1] == b"{" and len(body) <= INLINE_LIMIT else {}
+    return msgspec.json.decode(body) if body[:1] == b"{" else {}
 
 
 def _resource(

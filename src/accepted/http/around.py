@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import time
 
 from ..contract.problem import NotFound, catalogue
@@ -21,6 +22,12 @@ _PAGE = """<!doctype html>
 <p><a href="{base}/problems">All problems</a></p>
 </html>
 """
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+_KNOWN = {slug: (title, status, explanation) for slug, title, status, explanation in catalogue()}
+_FOREIGN = (
+    "This problem belongs to an operation of this application, not to Accepted: a function failed on purpose "
+    "and named it so. The problem's own `title` and `detail` say what happened, `retryable` whether a retry makes sense."
+)
 _HTML = (b"content-type", b"text/html; charset=utf-8")
 _CSP = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
@@ -81,18 +88,17 @@ class Around:
     async def problem(self, call: Call) -> None:
         """`GET /problems/{slug}`: what a problem means, for a person."""
         slug = call.parameters["slug"]
-        for known, title, status, explanation in catalogue():
-            if known == slug:
-                page = _PAGE.format(
-                    title=html.escape(title),
-                    slug=slug,
-                    status=f", HTTP {status}" if status else "",
-                    explanation=_marked_up(explanation),
-                    base=html.escape(call.base),
-                )
-                await call.answer(200, page.encode(), _HTML, _CSP, NOSNIFF)
-                return
-        raise NotFound("There is no problem of this name.")
+        if not _SLUG.fullmatch(slug):
+            raise NotFound("There is no problem of this name.")
+        title, status, explanation = _KNOWN.get(slug, (slug, None, _FOREIGN))
+        page = _PAGE.format(
+            title=html.escape(title),
+            slug=slug,
+            status=f", HTTP {status}" if status else "",
+            explanation=_marked_up(explanation),
+            base=html.escape(call.base),
+        )
+        await call.answer(200, page.encode(), _HTML, _CSP, NOSNIFF)
 
 
 def _marked_up(text: str) -> str:

@@ -59,6 +59,7 @@ class Committed(msgspec.Struct, frozen=True):
     operations: Sequence[Operation]
     events: Sequence[Event]
     work: Mapping[str, Work]
+    expired: Sequence[Tombstone]
     hints: Sequence[Hint]
 
 
@@ -118,8 +119,10 @@ class Store(Protocol):
     async def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
         """Lines of its log with a number greater than `after`, in order."""
 
-    async def resource(self, owner: str, path: str) -> str | None:
-        """The id of the operation whose result is at `path`."""
+    async def resource(self, owner: str, name: str) -> str | None:
+        """The id of the operation whose result has this name (`ledger.resource_name` of its path); known until the
+        tombstone goes.
+        """
 
     def chunks(self, id: str, attempt: int, first: int) -> AsyncIterator[bytes]:
         """The chunks of an artifact from number `first` (0 is the first) on."""

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from ..contract.event import Event
+from ..contract.ledger import Tombstone
 from ..contract.operation import Operation
 from ..contract.problem import Refusal
 from ..contract.transition import (
@@ -65,6 +66,7 @@ class _Reply(msgspec.Struct):
     operations: list[Operation] = []
     events: list[Event] = []
     work: dict[str, Work] = {}
+    expired: list[Tombstone] = []
     hints: list[Hint] = []
     error: tuple[str, str] | None = None
 
@@ -87,7 +89,7 @@ def decode_reply(message: bytes) -> Committed:
         kind, text = reply.error
         raise {"StoreFull": StoreFull, "StoreUnavailable": StoreUnavailable}.get(kind, RuntimeError)(text)
     outcomes = [_outcome(name, raw) for name, raw in reply.outcomes]
-    return Committed(outcomes, reply.operations, reply.events, reply.work, reply.hints)
+    return Committed(outcomes, reply.operations, reply.events, reply.work, reply.expired, reply.hints)
 
 
 def _outcome(name: str, raw: msgspec.Raw) -> Any:
@@ -107,6 +109,7 @@ def _encode_reply(done: Committed | Exception) -> bytes:
         list(done.operations),
         list(done.events),
         dict(done.work),
+        list(done.expired),
         list(done.hints),
     )
     return msgspec.json.encode(reply)

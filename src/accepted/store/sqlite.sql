@@ -162,13 +162,13 @@ DELETE FROM payload WHERE operation = ?;
 -- Its log.
 DELETE FROM log_line WHERE operation = ?;
 
--- name: drop_resources
--- Its path.
-DELETE FROM resource WHERE operation = ?;
-
 -- name: free_key
 -- The key of an expired operation, by (now, owner, route, key, operation): it goes once its minimal lifetime is over.
 UPDATE idempotency_key SET drop_at = max(keep_until, ?) WHERE owner = ? AND route = ? AND key = ? AND operation = ?;
+
+-- name: forget_resources
+-- Paths of tombstones from before (time, limit).
+DELETE FROM resource WHERE operation IN (SELECT id FROM tombstone WHERE expired_at <= ? ORDER BY expired_at LIMIT ?);
 
 -- name: forget_tombstones
 -- Tombstones from before (time, limit).

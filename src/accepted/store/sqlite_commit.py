@@ -109,6 +109,7 @@ class Recorder:
             operations=(*changes.created.values(), *changes.changed.values()),
             events=changes.events,
             work=work,
+            expired=changes.buried,
             hints=hints_of(changes),
         )
 
@@ -179,6 +180,7 @@ def save(connection: apsw.Connection, changes: Changes, now: Now) -> None:
     if changes.buried:
         _bury(connection, changes, now)
     if changes.forget is not None:
+        connection.execute(SQL["forget_resources"], changes.forget)
         connection.execute(SQL["forget_tombstones"], changes.forget)
         connection.execute(SQL["forget_keys"], (now.wall, changes.forget[1]))
 
@@ -254,7 +256,7 @@ def _save_durations(connection: apsw.Connection, changes: Changes, now: Now) -> 
 def _bury(connection: apsw.Connection, changes: Changes, now: Now) -> None:
     many = partial(write, connection)
     ids = [(tombstone.id,) for tombstone in changes.buried]
-    for name in ("drop_operation", "drop_events", "drop_payloads", "drop_lines", "drop_resources"):
+    for name in ("drop_operation", "drop_events", "drop_payloads", "drop_lines"):
         many(name, ids)
     many("drop_chunks", [(id, -1) for (id,) in ids])
     many("insert_tombstone", [tuple(tombstone) for tombstone in changes.buried])

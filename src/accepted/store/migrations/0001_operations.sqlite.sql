@@ -81,7 +81,8 @@ CREATE TABLE idempotency_key (
 
 CREATE INDEX idempotency_key_dropped ON idempotency_key (drop_at) WHERE drop_at IS NOT NULL;
 
--- Results that have a path of their own; of two operations that name the same path the later one has it.
+-- Results that have a path of their own; of two operations that name the same path the later one has it. `path` is a digest: the
+-- row lives as long as the tombstone, so that the path can say 410.
 CREATE TABLE resource (
     owner     TEXT NOT NULL,
     path      TEXT NOT NULL,

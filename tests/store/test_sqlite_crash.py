@@ -1,0 +1,86 @@
+"""Death at every single sync of a store's life: what was acknowledged is there, and nothing is half done (D1, D2).
+
+Once with a disk under SQLite that ends the process, before and after it syncs, and once more without our doing, by
+strace where that is installed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from accepted.store.sqlite import SqliteStore
+
+from tests.contract.given import accept, key, op_id
+from tests.store.asking import ask_one
+from tests.store.children import Child
+from tests.store.clock import MovableClock
+from tests.store.story import snapshot, steps
+
+STORY = "tests.store.story"
+METHODS = ["before", "after", *(["strace"] if shutil.which("strace") else [])]
+
+
+def crashes(folder: Path, method: str) -> Iterator[Path]:
+    """Folders in which the story was told up to some sync; in the last one to its end."""
+    if method != "strace":
+        with Child(STORY, folder, "acks", method) as child:
+            assert child.ended() == 0
+        yield from sorted(folder.iterdir(), key=lambda home: int(home.name))
+        return
+    for number in range(1, 100):
+        home = folder / str(number)
+        home.mkdir()
+        inject = f"inject=fdatasync,fsync:signal=KILL:when={number}"
+        strace = ("strace", "-f", "-qq", "-o", str(folder / "trace"), "-e", "trace=fdatasync,fsync", "-e", inject)
+        with Child(STORY, home / "accepted.db", home / "acks", prefix=strace) as child:
+            status = child.ended()
+        yield home
+        if status == 0:
+            return
+
+
+@pytest.fixture
+async def told(tmp_path: Path) -> list[dict[str, Any]]:
+    """What is to be seen before the first step of the story and after each."""
+    store = SqliteStore(str(tmp_path / "told.db"), clock=MovableClock())
+    await store.open()
+    seen = [await snapshot(store)]
+    async for _, batch in steps(store):
+        await store.commit(batch)
+        seen.append(await snapshot(store))
+    await store.close()
+    return seen
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_it_recovers_from_death_at_any_sync(method: str, told: list[dict[str, Any]], tmp_path: Path) -> None:
+    homes = tmp_path / "homes"
+    homes.mkdir()
+    acknowledged = []
+    for home in crashes(homes, method):
+        acks = (home / "acks").read_text(encoding="ascii").split()
+        acknowledged.append(len(acks))
+        await check(home / "accepted.db", told, len(acks) - ("closed" in acks))
+    assert acknowledged == sorted(acknowledged)
+    assert set(acknowledged) >= {*range(len(told) - 1), len(told)}  # it died in every commit, and in the end in none
+
+
+async def check(database: Path, told: list[dict[str, Any]], acknowledged: int) -> None:
+    connection = apsw.Connection(str(database))
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
+    store = SqliteStore(str(database), clock=MovableClock())
+    await store.open()
+    seen = await snapshot(store)
+    assert seen in told[acknowledged : acknowledged + 2]  # the commit that was under way may have come through, whole
+    replay = await ask_one(store, accept(9, key=key()))
+    assert replay.replayed == (seen[op_id(1)][0] is not None)
+    assert (await ask_one(store, accept(8))).operation.id == op_id(8)
+    await store.close()
+    assert not database.with_name("accepted.db-wal").exists()
