@@ -6,6 +6,7 @@ or move a terminal's cursor.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import traceback
@@ -75,7 +76,9 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = "".join(traceback.format_exception(record.exc_info[1]))
         line = {name: _encodable(value) for name, value in line.items()}
-        return msgspec.json.encode(line, enc_hook=str).decode("utf-8", "replace")
+        text = msgspec.json.encode(line, enc_hook=str).decode("utf-8", "replace")
+        # JSON itself lets U+2028 pass, where some collectors see a new line, and U+009B, where a terminal sees ESC [.
+        return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def _encodable(value: object) -> object:

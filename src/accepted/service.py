@@ -7,7 +7,7 @@ an operation: that is the lifecycle's, inside of the store's transaction.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from collections.abc import AsyncIterator
 from typing import Literal
 
@@ -35,12 +35,27 @@ Until = Literal["change", "end"]
 PAGE = 500
 
 
+class Entropy:
+    """Random bits for ids, drawn by the page: each draw is a system call that gives up the interpreter lock."""
+
+    def __init__(self) -> None:
+        self._pool = b""
+
+    def bits(self) -> int:
+        """80 random bits; each is given once."""
+        if not self._pool:
+            self._pool = os.urandom(2560)
+        taken, self._pool = self._pool[:10], self._pool[10:]
+        return int.from_bytes(taken)
+
+
 class Service:
     """What can be asked of a node. `owner` is who asks; None sees everything."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._store = node.store
+        self._entropy = Entropy()
         self._commit = node.committer.commit
         self._advice = node.estimator.advice
 
@@ -68,7 +83,7 @@ class Service:
             raise Overloaded("The server is about to stop.", retry_after=1)
         registered.input.read(body)
         accept = Accept(
-            id=operation_id((await self._store.now()).wall, secrets.randbits(74)),
+            id=operation_id((await self._store.now()).wall, self._entropy.bits()),
             type=registered.name,
             owner=owner,
             input=body,
@@ -95,7 +110,8 @@ class Service:
         if isinstance(found, Tombstone):
             raise _expired(found.expired_at)
         if found.expires_at is not None and found.expires_at <= (await self._store.now()).wall:
-            raise _expired(found.expires_at)  # the sweeper has not come by yet; the promise holds all the same
+            if self._node.sweeper.dates_hold():  # a wrong date makes nothing expire early (guarantee T1)
+                raise _expired(found.expires_at)  # the sweeper has not come by yet; the promise holds all the same
         return found
 
     async def advice(self, operation: Operation) -> Advice:
@@ -150,7 +166,7 @@ class Service:
     async def retry(self, id: str, owner: str | None, trace: str | None = None) -> Operation:
         """The new operation. Raises `OperationNotRetryable` (contract, section 6)."""
         await self.get(id, owner)
-        new_id = operation_id((await self._store.now()).wall, secrets.randbits(74))
+        new_id = operation_id((await self._store.now()).wall, self._entropy.bits())
         retried: Retried = await self._commit(Retry(id, new_id, trace))
         return retried.operation or await self.get(retried.operation_id, owner)
 

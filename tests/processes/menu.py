@@ -105,7 +105,8 @@ async def power(exponents: list[int], attempt: Attempt) -> int:
 
 @app.operation("/screams")
 async def scream(text: str) -> None:
-    """Text of a user in every place from which it may come into a log."""
+    """Text of a user, escaped as in Python, in every place from which it may come into a log."""
+    text = text.encode("ascii").decode("unicode_escape")
     logging.getLogger("shop").warning("said %s", text)
     raise ValueError(text)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
 
 from ..contract.event import Event
 from ..contract.ledger import Tombstone
@@ -20,13 +19,6 @@ from ..store.protocol import Committed
 log = logging.getLogger("accepted.operation")
 
 _NEW = logging.makeLogRecord({"name": log.name, "process": os.getpid()}).__dict__
-
-
-@runtime_checkable
-class TakesMany(Protocol):
-    """A handler that writes many records in one go."""
-
-    def emit_many(self, records: Sequence[logging.LogRecord]) -> None: ...
 
 
 class Line(logging.LogRecord):
@@ -91,8 +83,9 @@ def _hand_over(lines: Sequence[logging.LogRecord]) -> None:
             log.handle(line)
         return
     for handler in _handlers():
-        if isinstance(handler, TakesMany):
-            handler.emit_many(lines)
+        emit_many = getattr(handler, "emit_many", None)
+        if emit_many is not None:
+            emit_many(lines)
             continue
         for line in lines:
             if line.levelno >= handler.level:

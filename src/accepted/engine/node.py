@@ -50,7 +50,7 @@ class Node:
         self.estimator = Estimator(store, settings.poll_minimum)
         self.failed = asyncio.Event()
         self.draining = False
-        self._sweeper = Sweeper(self.committer, settings, clock or Clock())
+        self.sweeper = Sweeper(self.committer, settings, clock or Clock())
         self.worker = Worker(store, self.committer, self.feed, registry, settings, lifespan) if working else None
         self._tasks: list[asyncio.Task[None]] = []
         self._capture = LogCapture()
@@ -67,7 +67,7 @@ class Node:
         """Open the store and begin. Raises `StoreUnavailable`."""
         await self.store.open()
         self._committing = self._supervised(self.committer.run(), "committer")
-        self._tasks = [self._supervised(self.feed.run(), "feed"), self._supervised(self._sweeper.run(), "sweeper")]
+        self._tasks = [self._supervised(self.feed.run(), "feed"), self._supervised(self.sweeper.run(), "sweeper")]
         if self.worker is not None:
             logging.getLogger().addHandler(self._capture)
             self._tasks.append(self._supervised(self.worker.run(), "worker"))

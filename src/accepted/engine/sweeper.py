@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 
+from ..contract.operation import Now
 from ..contract.problem import Refusal
 from ..contract.transition import Expire, Forget, Rescue, Transition
 from ..settings import Settings
@@ -54,11 +55,19 @@ class Sweeper:
         while await self._committer.commit(bite) == BITE:
             pass
 
+    def dates_hold(self) -> bool:
+        """Whether the wall clock may be believed: it has not jumped since the last look, nor in the hour before."""
+        now = self._clock.now()
+        return abs(self._jump(now)) <= JUMP_MS and now.tick >= self._paused_until
+
     def _clock_has_jumped(self) -> bool:
-        now, last = self._clock.now(), self._last
+        now = self._clock.now()
+        jump = self._jump(now)
         self._last = now
-        jump = (now.wall - last.wall) - (now.tick - last.tick)
         if abs(jump) > JUMP_MS:
             log.error("the wall clock jumped by %.0f s: nothing expires for an hour", jump / 1000)
             self._paused_until = now.tick + PAUSE_MS
         return now.tick < self._paused_until
+
+    def _jump(self, now: Now) -> int:
+        return (now.wall - self._last.wall) - (now.tick - self._last.tick)
