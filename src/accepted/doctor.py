@@ -22,7 +22,7 @@ from .store.clock import Clock
 from .store.protocol import StoreUnavailable
 from .store.queries import migrations
 from .store.sqlite_read import Reader
-from .store.sqlite_schema import connect, migrate
+from .store.sqlite_schema import connect, migrate, missing
 from .store.turnstile import Turnstile
 
 FINE, WARNING, WRONG = 0, 1, 2
@@ -190,8 +190,8 @@ def _content(path: Path) -> Iterator[Finding]:
 
 
 def missing_migrations(settings: Settings) -> list[str]:
-    """Names of migrations that this database does not have yet."""
-    return _missing(_path(settings))
+    """Names of migrations that this database does not have yet. Raises `ClickException`."""
+    return _or_say(lambda: _missing(_path(settings)))
 
 
 def run_migrations(settings: Settings) -> list[str]:
@@ -211,12 +211,11 @@ def _missing(path: Path) -> list[str]:
         return [_name(migration) for migration in migrations("sqlite")]
     connection = connect(str(path))
     try:
-        applied = {row[0] for row in connection.execute("SELECT version FROM migration")}
-    except apsw.SQLError:
-        applied = set()  # a file without our table
+        return [_name(migration) for migration in missing(connection)]
+    except apsw.SQLError:  # a file without our table
+        return [_name(migration) for migration in migrations("sqlite")]
     finally:
         connection.close(force=True)
-    return [_name(migration) for migration in migrations("sqlite") if migration.version not in applied]
 
 
 def _name(migration: Any) -> str:

@@ -1,4 +1,4 @@
-"""docs/lifecycle.md shows the table that the code decides by: the diagram is the generated one, no transition is missing."""
+"""docs/lifecycle.md shows the table that the code decides by: the generated diagram, and a word on every transition."""
 
 from __future__ import annotations
 

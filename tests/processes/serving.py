@@ -21,6 +21,7 @@ from tests.processes.process import Kill, Process, alive, descendants, kill
 
 ROOT = Path(__file__).parents[2]
 MENU = "tests.processes.menu:app"
+DEMO = "demo"
 ACCEPTED = [sys.executable, "-m", "accepted.cli"]
 
 
@@ -127,7 +128,8 @@ class Server(Program):
         **changes: str,
     ) -> None:
         self.database = (home or folder) / "accepted.db"
-        command = [*ACCEPTED, "serve", target, "--port", str(port), "--workers", str(workers), *options]
+        what = ["demo"] if target == DEMO else ["serve", target]
+        command = [*ACCEPTED, *what, "--port", str(port), "--workers", str(workers), *options]
         settings = {"ACCEPTED_DATABASE_URL": f"sqlite:///{self.database}", "TEST_FOLDER": str(folder)}
         began = time.monotonic()
         super().__init__(command, folder, name=f"serve-{time.monotonic_ns()}", **settings, **changes)

@@ -1,4 +1,4 @@
-"""Processes that tests start, speak with over pipes, freeze and kill; each by its own pid, and none outlives its test."""
+"""Processes that tests start, speak with over pipes, freeze and kill; each by its own pid; none outlives its test."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0  # seconds for what has to come; only a failing test waits so long
@@ -23,7 +24,7 @@ class Child:
         )
         self.pid = self._process.pid
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,7 +11,7 @@ import itertools
 import os
 import signal
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import apsw
 
@@ -50,7 +50,7 @@ class FaultVfs(apsw.VFS):
         self.before(Access("open", path))
         return _File(self, path, name, flags)
 
-    def __enter__(self) -> FaultVfs:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

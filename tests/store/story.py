@@ -22,7 +22,6 @@ from accepted.contract.progress import Progress
 from accepted.contract.transition import Advance, Expire, Keep, LogEntry, Renew, Report, Retry, Transition
 from accepted.store.protocol import Store
 from accepted.store.sqlite import SqliteStore
-
 from tests.contract.given import DAY, NOW, WARNED, accept, cancel, claim, complete, fail, held, key, op_id, pending
 from tests.store.asking import found
 from tests.store.clock import MovableClock

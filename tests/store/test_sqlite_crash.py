@@ -15,7 +15,6 @@ import apsw
 import pytest
 
 from accepted.store.sqlite import SqliteStore
-
 from tests.contract.given import accept, key, op_id
 from tests.store.asking import ask_one
 from tests.store.children import Child
@@ -30,8 +29,12 @@ async def by_vfs(folder: Path, moment: str) -> AsyncIterator[Path]:
     """Folders in which the story was told up to some sync; in the last one to its end."""
     with Child(STORY, folder, "acks", moment) as child:
         assert child.ended() == 0
-    for home in sorted(folder.iterdir(), key=lambda home: int(home.name)):
+    for home in in_order(folder):
         yield home
+
+
+def in_order(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir(), key=lambda home: int(home.name))
 
 
 async def by_strace(folder: Path) -> AsyncIterator[Path]:

@@ -54,17 +54,22 @@ def migrate(connection: apsw.Connection, clock: Clock) -> list[Migration]:
     """Bring the schema up to date, in one transaction; gives back what was applied. The caller holds the turnstile."""
     with unavailable(), connection:
         connection.execute(_MIGRATIONS_TABLE)
-        rows: list[Any] = connection.execute("SELECT version, checksum FROM migration").fetchall()
-        applied: dict[int, str] = dict(rows)
-        known = migrations("sqlite")
-        _check(applied, known)
-        missing = [migration for migration in known if migration.version not in applied]
-        for migration in missing:
+        found = missing(connection)
+        for migration in found:
             connection.execute(migration.sql)
             row = (migration.version, migration.name, migration.checksum)
             connection.execute("INSERT INTO migration (version, name, checksum) VALUES (?, ?, ?)", row)
         _notice_boot(connection)
-    return missing
+    return found
+
+
+def missing(connection: apsw.Connection) -> list[Migration]:
+    """What is still to be applied. Raises `StoreUnavailable` where others were applied than we know."""
+    rows: list[Any] = connection.execute("SELECT version, checksum FROM migration").fetchall()
+    applied: dict[int, str] = dict(rows)
+    known = migrations("sqlite")
+    _check(applied, known)
+    return [migration for migration in known if migration.version not in applied]
 
 
 def _check(applied: dict[int, str], known: list[Migration]) -> None:
