@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -252,13 +253,11 @@ def run_web(target: str, descriptor: int) -> None:
     settings: Settings = app.settings
     configure(settings.log_format)
 
-    class Server(uvicorn.Server):
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            asyncio.get_running_loop().call_soon_threadsafe(app.drain)  # uvicorn waits for whoever waits for us
-            super().handle_exit(sig, frame)
-
+    app.worker = False  # workers are other processes
+    _collect_less()
     config = uvicorn.Config(
-        _WebOnly(app),
+        app,
+        interface="asgi3",
         lifespan="on",
         access_log=False,
         log_config=None,
@@ -270,8 +269,8 @@ def run_web(target: str, descriptor: int) -> None:
         timeout_keep_alive=75,
         ws="none",
     )
-    server = Server(config)
-    with _parent(lambda: server.handle_exit(signal.SIGTERM, None)) as watch:
+    server = uvicorn.Server(config)
+    with _parent(lambda: signal.raise_signal(signal.SIGTERM)) as watch:
         config.load()
         loop_factory = config.get_loop_factory()
         with asyncio.Runner(loop_factory=loop_factory) as runner:
@@ -282,15 +281,15 @@ def run_web(target: str, descriptor: int) -> None:
         sys.exit(1)
 
 
-class _WebOnly:
-    """The app without a worker of its own: workers are other processes."""
+def _collect_less() -> None:
+    """Let the garbage collector look at what is new, and less often.
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        app.worker = False
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._app(scope, receive, send)
+    What is imported stays for good. A request leaves hundreds of objects behind that reference counts free at once; the
+    usual 700 had the collector run for every other request, 3 % of a submit's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def run_worker(target: str, database: str | None = None) -> None:
@@ -300,6 +299,7 @@ def run_worker(target: str, database: str | None = None) -> None:
     app = load_app(target)
     check_database(app.settings, database)
     configure(app.settings.log_format)
+    _collect_less()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_work(app))
     # User code that did not stop may still run in daemon threads; it must not keep the process from ending.

@@ -69,12 +69,10 @@ class Service:
         Raises `Refusal`; then nothing is stored.
         """
         try:
-            accepted = await self._accept(registered, body, owner, key, trace)
+            return await self._accept(registered, body, owner, key, trace)
         except Refusal as refusal:
-            self._node.metrics.submitted(registered.name, refusal.slug)
+            self._node.metrics.refused(registered.name, refusal.slug)
             raise
-        self._node.metrics.submitted(registered.name, "replayed" if accepted.replayed else "accepted")
-        return accepted
 
     async def _accept(
         self, registered: Registered, body: bytes, owner: str, key: Key | None, trace: str | None
@@ -109,9 +107,9 @@ class Service:
             raise OperationNotFound
         if isinstance(found, Tombstone):
             raise _expired(found.expired_at)
-        if found.expires_at is not None and found.expires_at <= (await self._store.now()).wall:
-            if self._node.sweeper.dates_hold():  # a wrong date makes nothing expire early (guarantee T1)
-                raise _expired(found.expires_at)  # the sweeper has not come by yet; the promise holds all the same
+        over = found.expires_at is not None and found.expires_at <= (await self._store.now()).wall
+        if over and self._node.sweeper.dates_hold():  # a wrong date makes nothing expire early (guarantee T1)
+            raise _expired(found.expires_at or 0)  # the sweeper has not come by yet; the promise holds all the same
         return found
 
     async def advice(self, operation: Operation) -> Advice:

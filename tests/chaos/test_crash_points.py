@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.api import Api, up
+from tests.processes.api import Api
 from tests.processes.crash_points import Death, die, survivor
 from tests.processes.customer import Customer
-from tests.processes.deadline import until
 from tests.processes.evidence import integrity, stored
 from tests.processes.figures import Figures
 from tests.processes.history import (
@@ -41,9 +40,8 @@ async def test_a_crash_at_a_sync_loses_nothing(
     died = die(tmp_path, customer, deaths)
     assert died == len(deaths), "each of them was met"
     with survivor(tmp_path) as server:
-        url = f"http://127.0.0.1:{server.port}"
-        until("it is ready", lambda: up(url))
-        with Api(url) as api:
+        server.wait_until_ready_or_dead()
+        with Api(server.url) as api:
             customer.round(api)
             for id in customer.promised.values():
                 api.ended(id)

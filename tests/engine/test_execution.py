@@ -7,12 +7,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 
 import pytest
 
 from accepted import Attempt
-from accepted.contract.operation import Status
+from accepted.contract.operation import Operation, Result, Status
 from accepted.contract.transition import Renew
+from accepted.engine.execution import CoroutineExecution, Job, UserLoop
+from accepted.engine.registry import Registered
+from accepted.engine.result import Limits
 from accepted.store.protocol import StoreUnavailable
 from tests.engine.gate import PATIENCE, Gate, Gates
 from tests.engine.stage import Stage, ended, store_of, submit, until
@@ -30,7 +34,7 @@ async def test_a_coroutine_that_blocks_harms_neither_the_engine_nor_other_kinds(
     def thread() -> str:
         return threading.current_thread().name
 
-    node = await stage.node(lease_ttl=0.9)
+    node = await stage.node(lease_ttl=1.5)
     handle = await submit(node, "blocking")
     await gates.started.passed()
     store = store_of(node)
@@ -124,6 +128,37 @@ async def test_the_input_and_the_attempt_are_given_where_the_function_takes_them
     handle = await submit(node, "both", {"n": 5})
     assert await handle.result(PATIENCE) == [handle.id, 1, "somebody", None, 5]
     assert await (await submit(node, "neither")).result(PATIENCE) == "nothing"
+
+
+async def test_a_coroutine_cancelled_before_its_first_step_has_ended() -> None:
+    async def never() -> None: ...
+
+    operation = Operation(
+        id="op-" + "7" * 26, type="never", owner="o", status=Status.PROCESSING, created_at=1, updated_at=1,
+        retention=1, cancel_grace=1,
+    )  # fmt: skip
+    attempt = Attempt(operation, None, Silent(), log_limit=1, raises=False)
+    job = Job(Registered("/never", never), operation, b"null", attempt, Limits(1, 1), unkept)
+    loop, busy, ended = UserLoop(), Gate(), Future[Result | BaseException]()
+    await loop.start()
+    loop.mailbox.post(busy.wait)  # what follows is done at one go
+    execution = CoroutineExecution(job, loop, ended.set_result)
+    loop.mailbox.post(execution._cancel)
+    busy.open()
+    done = await asyncio.wait_for(asyncio.wrap_future(ended), PATIENCE)
+    assert isinstance(done, asyncio.CancelledError)
+    await loop.stop()
+
+
+class Silent:
+    """A sink that nobody writes to."""
+
+    def wake(self) -> None: ...
+
+    async def checkpoint(self, value: bytes) -> None: ...
+
+
+async def unkept(_number: int, _data: bytes) -> None: ...
 
 
 # --- the user's lifespan

@@ -40,6 +40,33 @@ async def test_waiting_for_the_end_sees_what_another_node_has_done(stage: Stage)
     assert (await waiting).status is Status.CANCELLED
 
 
+class Still(MovableClock):
+    """Nobody who sleeps on it wakes: nothing is found by looking again."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+async def test_news_that_come_while_one_reads_are_not_missed(stage: Stage, gates: Gates) -> None:
+    stage.operation()(idle)
+    store = stage.store(clock=Still())
+    node = await stage.node(working=False, store=store, clock=Still())
+    handle = await submit(node, "idle")
+    read = store.operation
+
+    async def slowly(id: str) -> object:
+        found = await read(id)
+        await gates.held()
+        return found
+
+    store.__dict__["operation"] = slowly
+    waiting = asyncio.create_task(handle.wait(PATIENCE))
+    await gates.started.passed()
+    await node.committer.commit(Cancel(handle.id))
+    gates.go.open()
+    assert (await asyncio.wait_for(waiting, PATIENCE / 2)).status is Status.CANCELLED
+
+
 async def test_without_any_hint_news_of_another_node_come_with_the_next_look(stage: Stage) -> None:
     stage.operation()(idle)
     here, there = await stage.node(working=False, notify=False), await stage.node(working=False, notify=False)

@@ -166,7 +166,7 @@ async def test_what_is_held_but_not_run_is_released_with_the_next_renewal(stage:
 
     web = await stage.node(working=False)
     handle = await submit(web, "lost")
-    worker = await stage.node(lease_ttl=0.9)
+    worker = await stage.node(lease_ttl=1.5)
     first = Gate()
 
     async def forget(batch: Sequence[Transition]) -> None:
@@ -226,6 +226,7 @@ async def test_a_cancel_in_the_commit_of_the_claim_is_told_too(stage: Stage) -> 
     assert any(isinstance(each, Claim) for each in shared)
     operation = await until(worker, handle.id, lambda each: each.terminal)
     assert (operation.status, operation.work_stopped) == (Status.CANCELLED, True)
+    assert not gates.started.is_open  # it was never begun
 
 
 async def hold(node: Node) -> Gate:

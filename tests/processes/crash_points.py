@@ -36,9 +36,9 @@ def die(folder: Path, customer: Customer, deaths: Iterable[Death]) -> int:
     died = 0
     for number, death in enumerate(deaths):
         with _doomed(folder, death, f"{number}-{death.way}-{death.at}") as program:
-            url = f"http://127.0.0.1:{program.port}"
-            if until("it is ready or dead", lambda: up(url) or program.dead) and not program.dead:
-                with Api(url) as api:
+            program.wait_until_ready_or_dead()
+            if not program.dead:
+                with Api(program.url) as api:
                     customer.visit(api)
             died += program.wait(5) in {-signal.SIGKILL, 128 + signal.SIGKILL}
         assert integrity(folder / "accepted.db") == "ok"
@@ -51,12 +51,15 @@ class Doomed(Program):
     def __init__(self, folder: Path, target: str, prefix: list[str], name: str, **settings: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        command = [*prefix, sys.executable, "-m", "uvicorn", target, "--port", str(self.port), "--log-level", "warning"]
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        command = [*prefix, sys.executable, "-m", "uvicorn", target, "--port", str(port), "--log-level", "warning"]
         database = f"sqlite:///{folder}/accepted.db"
-        super().__init__(
-            command, folder, name=name, ACCEPTED_DATABASE_URL=database, TEST_FOLDER=str(folder), **SETTINGS, **settings
-        )
+        own = {"ACCEPTED_DATABASE_URL": database, "TEST_FOLDER": str(folder)}
+        super().__init__(command, folder, name=name, settings=SETTINGS | own | settings)
+
+    def wait_until_ready_or_dead(self) -> None:
+        until("it is ready or dead", lambda: up(self.url) or self.dead)
 
     @property
     def dead(self) -> bool:

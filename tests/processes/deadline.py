@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
@@ -12,7 +12,7 @@ PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 LOOK = 0.01
 
 
-def until(what: str, look: Callable[[], T | None], patience: float = PATIENCE) -> T:
+def until(what: str, look: Callable[[], T | Literal[False] | None], patience: float = PATIENCE) -> T:
     """What `look` gives as soon as it is neither None nor False nor empty. AssertionError names `what`."""
     deadline = time.monotonic() + patience
     while True:

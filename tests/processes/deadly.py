@@ -27,7 +27,7 @@ class DeadlyFile(apsw.VFSFile):
     def __init__(self, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         super().__init__(SYSTEM, name, flags)
 
-    def xSync(self, flags: int) -> None:
+    def xSync(self, flags: int) -> None:  # noqa: N802  (SQLite's name)
         last = next(_syncs) == DIES_AT
         if AFTER or not last:
             super().xSync(flags)
@@ -41,7 +41,7 @@ class DeadlyVFS(apsw.VFS):
     def __init__(self) -> None:
         super().__init__("deadly", SYSTEM, makedefault=True)
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> DeadlyFile:
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> DeadlyFile:  # noqa: N802
         return DeadlyFile(name, flags)
 
 

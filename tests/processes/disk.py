@@ -6,7 +6,6 @@ Both meet real system calls: ENOSPC from the one, EFBIG from the other.
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
@@ -76,5 +75,5 @@ def place(way: str, folder: Path) -> Iterator[Path]:
         with small(folder / "small") as mounted:
             yield mounted
     else:
-        os.makedirs(folder / "large")
+        (folder / "large").mkdir()
         yield folder / "large"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 MARK = "figure: "
+SHOWN = pytest.StashKey[bool]()
 
 
 class Figures:
@@ -38,7 +39,7 @@ def summarise(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> 
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
     found = [pair for report in reports if report.when == "call" for pair in report.user_properties]
     lines = [f"{name.removeprefix(MARK)}: {value}" for name, value in found if name.startswith(MARK)]
-    if lines and not terminalreporter.stats.get("measured"):  # each folder's conftest brings this hook
-        terminalreporter.stats["measured"] = lines
+    if lines and not config.stash.get(SHOWN, False):  # each folder's conftest brings this hook
+        config.stash[SHOWN] = True
         terminalreporter.section("measured")
         terminalreporter.write_line("\n".join(lines))

@@ -7,7 +7,7 @@ know nothing of the engine: they would judge any other server as well. IDs are t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -37,10 +37,10 @@ class Stored(NamedTuple):
 class History(NamedTuple):
     """A bad day, whole."""
 
-    acks: list[Ack]
-    operations: list[Stored]
-    diary: list[Entry] = []
-    kills: list[Kill] = []
+    acks: Sequence[Ack]
+    operations: Sequence[Stored]
+    diary: Sequence[Entry] = ()
+    kills: Sequence[Kill] = ()
 
 
 class Interval(NamedTuple):

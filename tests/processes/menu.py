@@ -24,6 +24,11 @@ diary = Diary(FOLDER / "diary")
 app = Accepted()
 
 
+async def _opened(gate: str) -> None:
+    while not (FOLDER / gate).exists():  # noqa: ASYNC110  (only the file system is shared with the test)
+        await asyncio.sleep(LOOK)
+
+
 @app.operation("/noops")
 async def noop() -> None:
     """Nothing."""
@@ -52,8 +57,7 @@ async def steps(number: int, attempt: Attempt) -> dict[str, Any]:
 async def gate(name: str, attempt: Attempt) -> dict[str, int]:
     """Waits until the test has made a file of this name."""
     with diary.attempt(attempt):
-        while not (FOLDER / name).exists():
-            await asyncio.sleep(LOOK)
+        await _opened(name)
     return {"attempt": attempt.number, "pid": os.getpid()}
 
 
@@ -64,8 +68,7 @@ async def warn(name: str, attempt: Attempt) -> str:
     attempt.log("two are missing")
     await asyncio.sleep(0.3)
     (FOLDER / f"{name}-reported").touch()
-    while not (FOLDER / name).exists():
-        await asyncio.sleep(LOOK)
+    await _opened(name)
     return "done"
 
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from tests.processes.api import Api, up
@@ -28,25 +29,25 @@ ACCEPTED = [sys.executable, "-m", "accepted.cli"]
 def environment(changes: Mapping[str, str]) -> dict[str, str]:
     """The environment of a server: nothing of the tester's own settings, but these."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ACCEPTED_", "PROMETHEUS_"))}
-    return kept | {"PYTHONUNBUFFERED": "1"} | changes
+    return {**kept, "PYTHONUNBUFFERED": "1", **changes}
 
 
-def run(*arguments: str, timeout: float = PATIENCE, **changes: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, settings: Mapping[str, str] = MappingProxyType({})) -> subprocess.CompletedProcess[str]:
     """`accepted ...` to its end, with what it wrote."""
     command = [*ACCEPTED, *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env=environment(changes), capture_output=True, text=True, timeout=timeout, check=False
+        command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 
 class Program:
     """A process with its children, and its output in files."""
 
-    def __init__(self, command: list[str], folder: Path, *, name: str, cwd: Path = ROOT, **changes: str) -> None:
+    def __init__(self, command: list[str], folder: Path, *, name: str, settings: Mapping[str, str]) -> None:
         self.output, self.log = folder / f"{name}.out", folder / f"{name}.err"
         with self.output.open("ab") as output, self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=cwd, env=environment(changes), stdout=output, stderr=log, start_new_session=True
+                command, cwd=ROOT, env=environment(settings), stdout=output, stderr=log, start_new_session=True
             )
         self._seen: set[int] = set()
 
@@ -62,7 +63,7 @@ class Program:
 
     def only(self, role: str) -> Process:
         """The one process of this role, as soon as there is exactly one."""
-        return until(f"one {role} process", lambda: (found := self.family(role)) and len(found) == 1 and found[0])
+        return until(f"one {role} process", lambda: len(found := self.family(role)) == 1 and found[0])
 
     def kill(self, role: str, number: signal.Signals = signal.SIGKILL) -> Kill:
         """Signal the one process of this role."""
@@ -132,7 +133,7 @@ class Server(Program):
         command = [*ACCEPTED, *what, "--port", str(port), "--workers", str(workers), *options]
         settings = {"ACCEPTED_DATABASE_URL": f"sqlite:///{self.database}", "TEST_FOLDER": str(folder)}
         began = time.monotonic()
-        super().__init__(command, folder, name=f"serve-{time.monotonic_ns()}", **settings, **changes)
+        super().__init__(command, folder, name=f"serve-{time.monotonic_ns()}", settings=settings | changes)
         try:
             self.url = until("the server says where it is", self._said)
             until("the server is ready", lambda: up(self.url))

@@ -49,9 +49,9 @@ class Storm:
 
     async def settled(self, patience: float) -> None:
         """Nothing waits or runs any more. TimeoutError if that does not come."""
-        query = {"status": ["PENDING", "PROCESSING"], "limit": 1}
+        query: dict[str, list[str] | int] = {"status": ["PENDING", "PROCESSING"], "limit": 1}
         async with asyncio.timeout(patience), self._fresh() as client:
-            while (await client.get("/jobs", params=query)).json()["pagination"]["totalElements"]:
+            while (await client.get("/jobs", params=query)).json()["pagination"]["totalElements"]:  # noqa: ASYNC110
                 await asyncio.sleep(AGAIN)
 
     def _fresh(self) -> httpx2.AsyncClient:
@@ -60,8 +60,8 @@ class Storm:
     async def _submit(self, key: str) -> None:
         path, body = self._order(key)
         async with self._lines:
-            operation = await self._acknowledged(path, body, key)
-            if operation is not None and self._doubts.random() < 0.1:  # a client that did not trust its luck
+            await self._acknowledged(path, body, key)
+            if self._doubts.random() < 0.1:  # a client that did not trust its luck
                 await self._acknowledged(path, body, key)
 
     def _order(self, key: str) -> tuple[str, Any]:
@@ -89,7 +89,7 @@ class Storm:
 
     async def _kill(self) -> None:
         async with asyncio.timeout(PATIENCE):
-            while not (victims := self._server.family(self._dice.choice(self._roles))):
+            while not (victims := self._server.family(self._dice.choice(self._roles))):  # noqa: ASYNC110
                 await asyncio.sleep(AGAIN)
         self.kills.append(kill(self._dice.choice(victims)))
 

@@ -53,17 +53,17 @@ def test_a_target_that_is_no_app(command: str, target: str, sentence: str) -> No
     ("name", "value", "sentence"),
     [
         ("LEASE_TTL", "soon", "ACCEPTED_LEASE_TTL: not a duration: 'soon'"),
-        ("LEASE_TTL", "0.1", "lease_ttl: a lease under 0.5 s"),
+        ("LEASE_TTL", "0.1", "a lease under 0.5 s"),
         ("SLOTS", "0", "ACCEPTED_SLOTS: not a whole number from 1"),
-        ("LOG_FORMAT", "xml", "log_format: is text or json"),
-        ("DATABASE_URL", "mysql://host/name", "database: starts with sqlite:/// or postgresql://"),
+        ("LOG_FORMAT", "xml", "is text or json"),
+        ("DATABASE_URL", "mysql://host/name", "starts with sqlite:/// or postgresql://"),
         ("DATABASE_URL", "postgresql://host/name", "PostgreSQL is not there yet"),
         ("DATABASE_URL", "sqlite:///:memory:", "The database has to be a file"),
         ("DATABASE_URL", "sqlite:////no/such/folder/a.db", "There is no folder /no/such/folder for the database."),
     ],
 )
 def test_a_bad_setting_in_the_environment(command: tuple[str, ...], name: str, value: str, sentence: str) -> None:
-    _refused(run(*command, **{f"ACCEPTED_{name}": value}), sentence)
+    _refused(run(*command, settings={f"ACCEPTED_{name}": value}), sentence)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
@@ -111,7 +111,9 @@ def test_a_module_that_cannot_be_imported_shows_why() -> None:
 
 def test_a_server_that_cannot_start_gives_up_and_says_why(tmp_path: Path) -> None:
     (tmp_path / "accepted.db").write_text("this is no database, and long enough to be told apart from one" * 100)
-    answer = run("serve", "fine:app", "--port", "0", ACCEPTED_DATABASE_URL=f"sqlite:///{tmp_path}/accepted.db")
+    answer = run(
+        "serve", "fine:app", "--port", "0", settings={"ACCEPTED_DATABASE_URL": f"sqlite:///{tmp_path}/accepted.db"}
+    )
     assert answer.returncode == 1
     assert "cannot start: the database cannot be used" in answer.stderr
 
@@ -131,7 +133,7 @@ def apart(tmp_path: Path) -> Iterator[tuple[Api, Program]]:
     with served(tmp_path, workers=0) as (server, api):
         assert server.family("worker") == []
         settings = {"ACCEPTED_DATABASE_URL": f"sqlite:///{server.database}", "TEST_FOLDER": str(tmp_path)}
-        with Program([*ACCEPTED, "worker", MENU], tmp_path, name="worker", **settings) as worker:
+        with Program([*ACCEPTED, "worker", MENU], tmp_path, name="worker", settings=settings) as worker:
             yield api, worker
         server.end()
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import apsw
 import pytest
 
 from tests.processes.deadline import until
-from tests.processes.disk import may_mount, small
 from tests.processes.serving import MENU, run, served
 
 FINE, FAILURE = 0, 1
@@ -23,10 +25,15 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
-def findings(*arguments: str, code: int = FINE, database: Path | None = None, **settings: str) -> str:
+def findings(
+    *arguments: str,
+    code: int = FINE,
+    database: Path | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """What the doctor says, once it has been seen to end with this code."""
     named = [] if database is None else ["--database", f"sqlite:///{database}"]
-    answer = run("doctor", *arguments, *named, **settings)
+    answer = run("doctor", *arguments, *named, settings=settings)
     assert (answer.returncode, answer.stderr) == (code, ""), answer.stdout + answer.stderr
     assert all(re.match(r"ok      |warning |WRONG   ", line) for line in answer.stdout.splitlines())
     return answer.stdout
@@ -34,7 +41,7 @@ def findings(*arguments: str, code: int = FINE, database: Path | None = None, **
 
 def test_a_sound_set_up(tmp_path: Path) -> None:
     with served(tmp_path) as (server, _):
-        said = findings(MENU, database=server.database, TEST_FOLDER=str(tmp_path))
+        said = findings(MENU, database=server.database, settings={"TEST_FOLDER": str(tmp_path)})
     assert "WRONG" not in said
     assert "note at POST /notes" in said
     assert "schema: up to date; integrity: ok" in said
@@ -45,7 +52,7 @@ def test_a_sound_set_up(tmp_path: Path) -> None:
 def test_workers_that_are_silent(tmp_path: Path) -> None:
     with served(tmp_path, ACCEPTED_LEASE_TTL="1s") as (server, _):
         server.close()
-    until("the lease is over", lambda: "warning workers: 0 alive, 1 silent" in findings(database=server.database))
+    until("the lease is over", lambda: "warning workers: 0 alive" in findings(database=server.database))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +64,7 @@ def test_workers_that_are_silent(tmp_path: Path) -> None:
     ],
 )
 def test_settings_that_cannot_work(name: str, value: str, finding: str) -> None:
-    assert finding in findings(code=FAILURE, **{f"ACCEPTED_{name}": value})
+    assert finding in findings(code=FAILURE, settings={f"ACCEPTED_{name}": value})
 
 
 @pytest.mark.parametrize(
@@ -69,17 +76,15 @@ def test_settings_that_cannot_work(name: str, value: str, finding: str) -> None:
     ],
 )
 def test_settings_that_are_unwise(name: str, value: str, finding: str, database: Path) -> None:
-    assert finding in findings(database=database, **{f"ACCEPTED_{name}": value})
+    assert finding in findings(database=database, settings={f"ACCEPTED_{name}": value})
 
 
 @pytest.mark.parametrize("target", ["nowhere_to_be_found:app", "tests.processes.menu:diary", "tests.processes.menu"])
 def test_an_app_that_is_none(target: str, database: Path, tmp_path: Path) -> None:
-    assert "WRONG   app: " in findings(target, code=FAILURE, database=database, TEST_FOLDER=str(tmp_path))
+    assert "WRONG   app: " in findings(target, code=FAILURE, database=database, settings={"TEST_FOLDER": str(tmp_path)})
 
 
-def test_the_database_that_the_app_names_is_the_one_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_database_that_the_app_names_is_the_one_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "own.db"
     (tmp_path / "named.py").write_text(f"from accepted import Accepted\napp = Accepted(database='sqlite:///{own}')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -120,13 +125,10 @@ def test_a_database_of_a_newer_version(database: Path) -> None:
         assert "newer than this version" in answer.stderr
 
 
-def test_a_disk_in_memory(tmp_path: Path) -> None:
-    if not may_mount():
-        return
-    with small(tmp_path / "small") as folder:
-        assert "warning disk: " in (said := findings(database=folder / "accepted.db"))
-    assert "(tmpfs): a 202 does not survive a reboot" in said
-    assert "GiB free" in said
+def test_a_disk_in_memory() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        said = findings(database=Path(folder) / "accepted.db")
+    assert f"warning disk: {folder} is in memory (tmpfs): a 202 does not survive a reboot" in said
 
 
 def test_migrations_can_be_asked_for_and_made(tmp_path: Path) -> None:

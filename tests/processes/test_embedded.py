@@ -30,14 +30,13 @@ def embedded(folder: Path, target: str = MENU, prefix: str = "", **settings: str
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", target, "--port", str(port), "--log-level", "warning"]
-    settings = {
+    defaults = {
         "ACCEPTED_DATABASE_URL": f"sqlite:///{folder}/accepted.db",
         "ACCEPTED_DRAIN_TIMEOUT": "1",
         "TEST_FOLDER": str(folder),
-        **settings,
     }
     url = f"http://127.0.0.1:{port}{prefix}"
-    with Program(command, folder, name=f"uvicorn-{port}", **settings) as program, Api(url) as api:
+    with Program(command, folder, name=f"uvicorn-{port}", settings=defaults | settings) as program, Api(url) as api:
         until("it is ready", lambda: up(url))
         yield program, api
 
@@ -48,7 +47,7 @@ def test_it_ends_in_seconds_and_hands_back(tmp_path: Path, figures: Figures) -> 
         operation = api.submit("/gates", "open")
         until("the function runs", lambda: diary.of(operation))
         waiting = beside.submit(_long_poll, str(api.base_url), operation)
-        until("the poll is open", lambda: _established(program) >= 2)
+        until("the poll is open", lambda: _established(api) >= 2)
         took = _terminated(program)
         assert waiting.result(timeout=5).json()["status"] == "PROCESSING"
     assert [entry.edge for entry in diary.of(operation)] == ["start", "end"], "it was asked to stop"
@@ -95,9 +94,9 @@ def _long_poll(url: str, operation: str) -> httpx2.Response:
         return other.get(f"/operations/{operation}", headers={"Prefer": "wait=50"})
 
 
-def _established(program: Program) -> int:
-    """How many connections its port has from this machine."""
-    port = f":{int(program.process.args[program.process.args.index('--port') + 1]):04X}"  # type: ignore[index]
+def _established(api: Api) -> int:
+    """How many connections the server's port has."""
+    port = f":{api.base_url.port:04X}"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(row[1].endswith(port) and row[3] == "01" for row in rows)
 

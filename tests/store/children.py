@@ -40,6 +40,12 @@ class Child:
         assert ready, "the child says nothing"
         return self._process.stdout.readline().rstrip("\n")
 
+    def say(self, line: str) -> None:
+        """A line for its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 

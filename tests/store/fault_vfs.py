@@ -19,10 +19,12 @@ _numbers = itertools.count()
 
 
 class Access(NamedTuple):
-    """What is about to be done: "open", "write" or "sync", to the file of this name."""
+    """What is about to be done to the file of this name: "open", "write", "truncate" or "sync"."""
 
     kind: str
     file: str
+    offset: int = 0
+    data: bytes = b""
 
     @property
     def to_wal(self) -> bool:
@@ -64,9 +66,14 @@ class _File(apsw.VFSFile):
         super().__init__("", name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
-        self._vfs.before(Access("write", self._path))
+        access = Access("write", self._path, offset, data)
+        self._vfs.before(access)
         super().xWrite(data, offset)
-        self._vfs.after(Access("write", self._path))
+        self._vfs.after(access)
+
+    def xTruncate(self, size: int) -> None:  # noqa: N802
+        self._vfs.before(Access("truncate", self._path, size))
+        super().xTruncate(size)
 
     def xSync(self, flags: int) -> None:  # noqa: N802
         self._vfs.before(Access("sync", self._path))

@@ -22,28 +22,30 @@ from accepted.contract.progress import Progress
 from accepted.contract.transition import Advance, Expire, Keep, LogEntry, Renew, Report, Retry, Transition
 from accepted.store.protocol import Store
 from accepted.store.sqlite import SqliteStore
+from accepted.store.sqlite_commit import CHECKPOINT_PAGES
 from tests.contract.given import DAY, NOW, WARNED, accept, cancel, claim, complete, fail, held, key, op_id, pending
 from tests.store.asking import found
 from tests.store.clock import MovableClock
 from tests.store.fault_vfs import Counting, FaultVfs, die
 
 PATH = "/reports/rpt-1"
-CHUNK = bytes(range(256)) * 34_000  # more than 2000 pages: the store checkpoints after it
+CHUNK = b"0123456789abcdef" * 256 * CHECKPOINT_PAGES  # the store checkpoints after it
 
 
 async def steps(store: Store) -> AsyncIterator[tuple[str, list[Transition]]]:
     """The story, one commit at a time; each is made when the one before has been done."""
-    yield "submit", [accept(1, key=key()), accept(2, input=b"[1,2]"), accept(3), Renew("w1", DAY, True)]
-    yield "claim", [claim(room=3)]
-    one, two, three = [await found(store, op_id(number)) for number in (1, 2, 3)]
+    yield "submit", [accept(1, key=key()), accept(2, input=b"[1,2]"), accept(3), accept(6), Renew("w1", DAY, True)]
+    yield "claim", [claim(room=4)]
+    one, two, three, six = [await found(store, op_id(number)) for number in (1, 2, 3, 6)]
     report = Report(Progress(current=1), WARNED.warnings, (LogEntry(NOW.wall, "INFO", "line"),), b'{"row":1}')
-    yield "advance", [held(Keep, one, number=0, data=CHUNK), held(Advance, two, report=report)]
-    artifact = Artifact("text/csv", len(CHUNK), "0" * 64, 1)
+    yield "advance", [held(Keep, one, number=0, data=b"chunk"), held(Advance, two, report=report)]
+    artifact = Artifact("text/csv", 5, "0" * 64, 1)
     yield "complete", [complete(one, result=Result(artifact=artifact, path=PATH))]
     yield "cancel", [cancel(two, "enough"), accept(4, retention=0), cancel(pending(id=op_id(4)))]
     yield "stop", [complete(two)]
     yield "fail", [fail(three)]
     yield "retry", [Retry(op_id(3), op_id(5))]
+    yield "grow", [held(Keep, six, number=0, data=CHUNK)]
     yield "expire", [Expire()]
 
 
@@ -67,7 +69,8 @@ async def snapshot(store: Store) -> dict[str, Any]:
         id = op_id(number)
         operation, input = await store.operation(id), await store.input(id)
         events, lines = await store.events(id, 0, 99), await store.lines(id, 0, 99)
-        seen[id] = (operation, input, events, lines, [chunk async for chunk in store.chunks(id, 1, 0)])
+        chunks = [(len(chunk), chunk[-9:]) async for chunk in store.chunks(id, 1, 0)]
+        seen[id] = (operation, input, events, lines, chunks)
     return seen
 
 

@@ -30,7 +30,7 @@ from tests.store.conftest import BACKENDS
 from tests.store.histories import OWNERS, PATHS, TYPES, Asker
 from tests.store.homes import HOMES
 
-HISTORIES = settings(max_examples=60, deadline=None)
+HISTORIES = settings(max_examples=45, deadline=None)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

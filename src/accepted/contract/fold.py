@@ -113,6 +113,7 @@ class _Folding:
     def claim(self, claim: Claim) -> Claimed:
         self._check_lease(claim.worker)
         taken: list[Operation] = []
+        suspects = passed_over = 0
         for id in self._candidates(claim):
             if len(taken) == claim.room:
                 break
@@ -120,12 +121,17 @@ class _Folding:
             limit = claim.limits.get(before.type)
             if limit is not None and self.facts.running[before.type] >= limit:
                 continue
+            if before.crashes >= claim.last_chance:
+                if suspects >= claim.suspects:
+                    passed_over += 1
+                    continue
+                suspects += 1
             after = step(before, claim, self.now)
             self._put(before, after)
             taken.append(after)
         self.changes.claimed.extend(operation.id for operation in taken)
         upcoming = [self.facts.next_due[type] for type in claim.types if type in self.facts.next_due]
-        return Claimed(tuple(taken), min(upcoming, default=None))
+        return Claimed(tuple(taken), min(upcoming, default=None), passed_over)
 
     def _candidates(self, claim: Claim) -> list[str]:
         known = [id for type in claim.types for id in self.facts.due.get(type, ())]

@@ -171,5 +171,5 @@ def _need_held(found: Needs, held: Held) -> None:
 def _need_due(found: Needs, claim: Claim) -> None:
     found.workers.add(claim.worker)
     for type in claim.types:
-        found.due[type] = found.due.get(type, 0) + claim.room
+        found.due[type] = found.due.get(type, 0) + claim.room + claim.beyond
     found.running.update(type for type in claim.limits if type in claim.types)

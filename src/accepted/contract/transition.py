@@ -57,6 +57,9 @@ class Claim(Transition, frozen=True):
     types: tuple[str, ...]
     room: int
     limits: dict[str, int] = {}
+    last_chance: int = 2
+    suspects: int = 1
+    beyond: int = 0
 
 
 class Renew(Transition, frozen=True):
@@ -182,7 +185,7 @@ class Expire(Transition, frozen=True):
 
 
 class Forget(Transition, frozen=True):
-    """Drop tombstones older than `lifetime`, at most `limit`. Outcome: how many."""
+    """Drop tombstones older than `lifetime` and keys whose time is over, at most `limit` of each. Outcome None."""
 
     limit: int = 100
     lifetime: int = TOMBSTONE_LIFETIME_MS
@@ -196,10 +199,13 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """Outcome of `Claim`. `next_due` is the wall time (ms) at which more becomes due, if any is known."""
+    """Outcome of `Claim`. `next_due` is the wall time (ms) at which more becomes due, if any is known; `passed_over` counts
+    suspects that have to wait for another one to end.
+    """
 
     operations: tuple[Operation, ...]
     next_due: int | None = None
+    passed_over: int = 0
 
 
 class Renewed(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ not sums.
 
 from __future__ import annotations
 
+import collections
 import os
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 from ..contract.event import Event
 from ..contract.operation import Operation, Status
 from ..contract.problem import StaleAttempt
+from ..contract.transition import Accepted
 from ..store.protocol import Committed, Store
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -27,6 +29,7 @@ _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 M = TypeVar("M", Counter, Histogram)
+Counts = collections.Counter[tuple[Any, ...]]
 
 
 class Metrics:
@@ -72,39 +75,48 @@ class Metrics:
 
     # --- counting
 
-    def submitted(self, type: str, outcome: str) -> None:
-        """A submit was "accepted", "replayed", or refused with a problem's slug."""
-        self._child(self._submissions, type, outcome).inc()
+    def refused(self, type: str, slug: str) -> None:
+        """A submit was refused with a problem of this slug."""
+        self._child(self._submissions, type, slug).inc()
 
     def on_commit(self, committed: Committed, seconds: float) -> None:
-        """Follows the feed."""
+        """Follows the feed. Counts are added up first, for under `accepted serve` each is a write to a shared file."""
         self._batch.observe(len(committed.outcomes))
         self._commit.observe(seconds)
+        counts: Counts = collections.Counter()
+        for outcome in committed.outcomes:
+            self._count_outcome(outcome, counts)
         operations = {operation.id: operation for operation in committed.operations}
         for event in committed.events:
             operation = operations.get(event.operation_id)
             if operation is not None and event.sequence > 1:
-                self._on_event(event, operation)
-        for outcome in committed.outcomes:
-            if isinstance(outcome, StaleAttempt):
-                self._child(self._attempts, "", "stale").inc()
+                self._count_event(event, operation, counts)
+        for (metric, *labels), number in counts.items():
+            self._child(metric, *labels).inc(number)
 
     def on_alarm(self) -> None:
         """The lifecycle caught a step that its table does not have."""
         self._violations.inc()
 
-    def _on_event(self, event: Event, operation: Operation) -> None:
+    def _count_outcome(self, outcome: object, counts: Counts) -> None:
+        if isinstance(outcome, Accepted):
+            word = "replayed" if outcome.replayed else "accepted"
+            counts[self._submissions, outcome.operation.type, word] += 1
+        elif isinstance(outcome, StaleAttempt):
+            counts[self._attempts, "", "stale"] += 1
+
+    def _count_event(self, event: Event, operation: Operation, counts: Counts) -> None:
         type = operation.type
         if event.status is Status.PROCESSING:
             if operation.attempt_at == event.at and operation.progress == event.progress:
                 self._child(self._wait, type).observe(max(event.at - operation.due_at, 0) / 1000)
             return
         if event.status is Status.PENDING:
-            self._child(self._attempts, type, "returned").inc()
+            counts[self._attempts, type, "returned"] += 1
             return
-        self._child(self._operations, type, event.status).inc()
+        counts[self._operations, type, event.status] += 1
         if operation.attempt_at is not None:
-            self._child(self._attempts, type, event.status.lower()).inc()
+            counts[self._attempts, type, event.status.lower()] += 1
             self._child(self._run, type).observe(max(event.at - operation.attempt_at, 0) / 1000)
 
     def _child(self, metric: M, *labels: str) -> M:

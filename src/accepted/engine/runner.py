@@ -56,6 +56,9 @@ class Reason(Enum):
     LOST = "lost"
 
 
+_OVERRULED = {(Reason.CANCELLED, Reason.TIMED_OUT), (Reason.CANCELLED, Reason.HANDED_BACK)}
+
+
 class Abandoned(Exception):
     """The function did not stop when it had to, and is no longer waited for."""
 
@@ -105,9 +108,10 @@ class Run:
 
     async def run(self) -> None:
         """The whole pipeline. Raises nothing that user code has raised."""
-        self._execution = self._start()
-        if self.reason is not None:  # it was asked to stop before it had begun
-            self._execution.cancel()
+        if self.reason is None:
+            self._execution = self._start()
+        else:
+            self._end(asyncio.CancelledError())  # it was asked to stop before it had begun
         timer = self._limit()
         try:
             done = await self._ended
@@ -128,11 +132,12 @@ class Run:
     def stop(self, reason: Reason) -> None:
         """Ask the function to stop.
 
-        A later reason counts only if it is that the lease is lost: then nothing may be written.
+        A later reason counts only if it is a cancel, whose end the caller settles, or that the lease is lost: then
+        nothing may be written.
         """
         if self.concluded or self._ended.done():
             return
-        if self.reason is None or reason is Reason.LOST:
+        if self.reason is None or reason is Reason.LOST or (reason, self.reason) in _OVERRULED:
             self.reason = reason
         self.attempt.cancel()
         if self._execution is not None:

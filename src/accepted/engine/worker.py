@@ -32,6 +32,7 @@ from .runner import Reason, Run, Shop
 log = logging.getLogger("accepted.engine")
 
 LOOK_INTERVAL = 1.0  # without any hint: guarantee E8
+BEYOND = 100  # how far to look behind suspects at the head of the queue
 MARGIN = 0.1  # of the lease: what stopping user code may take
 
 
@@ -61,6 +62,7 @@ class Worker:
         self._limits = {r.name: r.concurrency for r in registry if r.concurrency is not None}
         self._types = registry.names()
         self.id = ""
+        self._beyond = 0
         self._first_id = ""
         self._predecessors: tuple[str, ...] = ()
         self._looking: asyncio.Task[None] | None = None
@@ -187,7 +189,7 @@ class Worker:
             elif operation is not None and operation.cancellation is not None:
                 run.stop(Reason.CANCELLED)
         for id, operation in ours.items():
-            if id not in self._runs:  # the answer to a claim was lost on its way
+            if id not in self._runs and operation.cancellation is None:  # the answer to a claim was lost on its way
                 release = Release(operation_id=id, worker=self.id, attempt=operation.attempt)
                 self._committer.commit(release).add_done_callback(lambda future: future.exception())
 
@@ -208,7 +210,7 @@ class Worker:
 
     async def _claim_up_to(self, room: int) -> None:
         try:
-            claimed: Claimed = await self._committer.commit(Claim(self.id, self._types, room, self._limits))
+            claimed: Claimed = await self._committer.commit(self._claim_for(room))
         except WorkerLost:
             raise
         except Refusal:
@@ -216,10 +218,18 @@ class Worker:
             return
         for operation in claimed.operations:
             self._start(operation)
-        if len(claimed.operations) == room:
+        beyond, self._beyond = self._beyond, BEYOND if claimed.passed_over else 0
+        if len(claimed.operations) == room or self._beyond > beyond:
             self._wanted.set()
         elif claimed.next_due is not None:
             self._look_at(claimed.next_due, (await self._store.now()).wall)
+
+    def _claim_for(self, room: int) -> Claim:
+        """One operation at a time that the next crash would end: its neighbours must not die for it, nor it for them."""
+        last_chance = max(self._settings.max_crashes - 1, 1)
+        suspected = any(run.operation.crashes > last_chance for run in self._runs.values() if not run.concluded)
+        suspects = 0 if suspected else 1
+        return Claim(self.id, self._types, room, self._limits, last_chance, suspects, self._beyond)
 
     def _look_at(self, due_at: int, now: int) -> None:
         if self._look is not None:

@@ -25,8 +25,8 @@ _PAGE = """<!doctype html>
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _KNOWN = {slug: (title, status, explanation) for slug, title, status, explanation in catalogue()}
 _FOREIGN = (
-    "This problem belongs to an operation of this application, not to Accepted: a function failed on "
-    "purpose and named it so. The problem's own `title` and `detail` say what happened, `retryable` whether a retry makes sense."
+    "This problem belongs to an operation of this application, not to Accepted: a function failed on purpose and named "
+    "it so. The problem's own `title` and `detail` say what happened, `retryable` whether a retry makes sense."
 )
 _HTML = (b"content-type", b"text/html; charset=utf-8")
 _CSP = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
