@@ -54,7 +54,7 @@ class Api(httpx2.AsyncClient):
 
     async def sweep(self) -> None:
         """Have done at once what the sweeper does every few seconds."""
-        await self.app.node._sweeper.sweep()
+        await self.app.node.sweeper.sweep()
 
     async def total(self) -> int:
         """How many operations there are."""

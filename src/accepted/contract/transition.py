@@ -50,7 +50,9 @@ class Accept(Transition, frozen=True):
 class Claim(Transition, frozen=True):
     """A worker has room for `room` operations of these types; `limits` caps a type over all workers.
 
-    Outcome `Claimed`.
+    Of operations that bear `last_chance` crash marks or more it takes at most `suspects`, because whoever runs beside
+    one of them may die for it. `beyond` more are looked at where such operations block the head of the queue. Outcome
+    `Claimed`.
     """
 
     worker: str
@@ -199,8 +201,9 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """Outcome of `Claim`. `next_due` is the wall time (ms) at which more becomes due, if any is known; `passed_over` counts
-    suspects that have to wait for another one to end.
+    """Outcome of `Claim`. `next_due` is the wall time (ms) at which more becomes due, if any is known.
+
+    `passed_over` counts suspects that have to wait for another one to end.
     """
 
     operations: tuple[Operation, ...]

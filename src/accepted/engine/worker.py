@@ -225,7 +225,7 @@ class Worker:
             self._look_at(claimed.next_due, (await self._store.now()).wall)
 
     def _claim_for(self, room: int) -> Claim:
-        """One operation at a time that the next crash would end: its neighbours must not die for it, nor it for them."""
+        """Of operations that the next crash would end, one at a time: the innocent must not die with the guilty."""
         last_chance = max(self._settings.max_crashes - 1, 1)
         suspected = any(run.operation.crashes > last_chance for run in self._runs.values() if not run.concluded)
         suspects = 0 if suspected else 1
