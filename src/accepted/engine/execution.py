@@ -53,6 +53,9 @@ class Execution(Protocol):
     def cancel(self) -> None:
         """Ask it to stop, in the way of its kind; may be called again."""
 
+    async def end(self) -> None:
+        """It is no longer waited for: end what can be ended by force, which is a process and nothing else."""
+
 
 async def perform(job: Job) -> Result:
     """Read the input, call the function, store what it returns."""
@@ -165,6 +168,9 @@ class CoroutineExecution:
         self._cancelled = False
         loop.mailbox.post(self._start)
 
+    async def end(self) -> None:
+        """Nothing in Python ends a coroutine or a thread that does not want to."""
+
     def cancel(self) -> None:
         self._cancelled = True
         self._loop.mailbox.post(self._cancel)
@@ -198,6 +204,9 @@ class ThreadExecution:
         self._job = job
         self._ended = ended
         threading.Thread(target=self._run, name=f"accepted-{job.operation.id}", daemon=True).start()
+
+    async def end(self) -> None:
+        """Nothing in Python ends a coroutine or a thread that does not want to."""
 
     def cancel(self) -> None:
         self._job.attempt.cancel()

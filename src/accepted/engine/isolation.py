@@ -84,6 +84,12 @@ class ProcessExecution:
             self._signal(signal.SIGTERM)
             asyncio.get_running_loop().call_later(KILL_AFTER, self._signal, signal.SIGKILL)
 
+    async def end(self) -> None:
+        """Kill it, if it still lives, and see it dead."""
+        self._cancelled = True
+        self._signal(signal.SIGKILL)
+        await asyncio.wait({self._task}, timeout=KILL_AFTER)
+
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -105,7 +111,7 @@ class ProcessExecution:
             )  # fmt: skip
         mourning = asyncio.create_task(self._mourn(self._process))
         if self._cancelled:
-            self._signal(signal.SIGTERM)
+            self._signal(signal.SIGKILL)
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
         try:
             writer.write(msgspec.json.encode(self._start()) + b"\n")

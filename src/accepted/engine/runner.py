@@ -124,8 +124,12 @@ class Run:
         self.concluded = True
         self._shop.room_made()  # before the commit, so that the next claim rides in it
         transition = self._concluded(done)
-        if transition is not None:
-            await self._commit(transition)
+        try:
+            if transition is not None:
+                await self._commit(transition)
+        finally:
+            if self._execution is not None:
+                await self._execution.end()
 
     # --- asked from outside
 

@@ -14,6 +14,7 @@ import secrets
 import socket
 import tempfile
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class Beacon:
             self._bind()
         except FileNotFoundError:  # the last neighbour took the folder away in between
             self._bind()
+        self._dropped = weakref.finalize(self, self.socket.close)  # its loop may be gone before anybody could close it
         self._seen = -1
         self._neighbours: list[str] = []
 
