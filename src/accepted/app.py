@@ -12,6 +12,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from threading import get_ident
 from types import FrameType
 from typing import Any, Self, TypeVar
 
@@ -59,6 +60,7 @@ class Accepted:
         self._service: Service | None = None
         self._face: Face | None = None
         self._starting: asyncio.Lock | None = None
+        self._thread = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._left: Node | None = None
 
@@ -227,7 +229,7 @@ class Accepted:
                     raise RuntimeError("this app runs on the event loop of another thread")
                 log.warning("the event loop of this app has ended without its lifespan; starting again")
                 self._left, self._node, self._service, self._face = self._node, None, None, None
-            self._loop, self._starting = loop, asyncio.Lock()
+            self._loop, self._starting, self._thread = loop, asyncio.Lock(), get_ident()
         return self._starting
 
     async def _clear_away(self) -> None:
@@ -245,7 +247,8 @@ class Accepted:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
         if scope["type"] == "http":
-            if self._face is None or self._loop is not asyncio.get_running_loop():
+            # Asking for the running loop is a system call; for each request the thread's number has to do.
+            if self._face is None or self._thread != get_ident() or self._loop is None or not self._loop.is_running():
                 await self.start()
             await self.face(scope, receive, send)
         elif scope["type"] == "lifespan":

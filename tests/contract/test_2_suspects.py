@@ -1,4 +1,4 @@
-"""Operations that the next crash of their worker would end run one at a time: the innocent do not die with the guilty."""
+"""Operations that the next crash of their worker would end run one at a time, apart from each other."""
 
 from __future__ import annotations
 

@@ -38,6 +38,7 @@ class Committer:
         self._wake = asyncio.Event()
         self._stopping = False
         self._ended = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._work: dict[str, Work] = {}
 
     def commit(self, transition: Transition) -> asyncio.Future[Any]:
@@ -45,7 +46,8 @@ class Committer:
 
         Only an `Accept` is turned away when too much waits: what workers have to say is never lost to a full queue.
         """
-        future = asyncio.get_running_loop().create_future()
+        loop = self._loop or asyncio.get_running_loop()  # remembered, because asking is a system call
+        future = loop.create_future()
         if self._ended:
             future.set_exception(_stopped())
             return future
@@ -64,6 +66,7 @@ class Committer:
 
     async def run(self) -> None:
         """Commit whatever comes, until `stop`; then whatever still waits."""
+        self._loop = asyncio.get_running_loop()
         try:
             while self._waiting or not self._stopping:
                 await self._wake.wait()
