@@ -1,6 +1,7 @@
 """Trouble with the database for real: SQLite itself refuses, on all connections of this process, old and new."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 
 import apsw
@@ -18,6 +19,18 @@ def _full(connection: apsw.Connection) -> None:
 
 def _broken(connection: apsw.Connection) -> None:
     connection.set_progress_handler(lambda: True, 1)  # every statement is interrupted
+
+
+def _between_statements(trouble: Trouble, connection: apsw.Connection) -> None:
+    """As soon as the thread that works with this connection lets it go; every statement is short."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            trouble(connection)
+            return
+        except apsw.ThreadingViolationError:
+            if time.monotonic() > deadline:
+                raise
 
 
 class Disk:
@@ -42,7 +55,7 @@ class Disk:
         self._trouble = trouble
         for connection in self._connections:
             with contextlib.suppress(apsw.ConnectionClosedError):
-                trouble(connection)
+                _between_statements(trouble, connection)
 
     def _opened(self, connection: apsw.Connection) -> None:
         self._connections.append(connection)
