@@ -179,3 +179,31 @@ async def test_a_coroutine_stopped_in_a_checkpoint_leaves_no_noise(
     gates.go.open()
     assert await handle.result(PATIENCE) == 2
     assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
+@pytest.mark.parametrize("what", ["checkpoint", "partial"])
+async def test_what_is_kept_on_the_way_is_no_larger_than_a_result(stage: Stage, what: str) -> None:
+    @stage.operation()
+    async def keeps(attempt: Attempt) -> str:
+        try:
+            await (
+                attempt.checkpoint("x" * 2000)
+                if what == "checkpoint"
+                else asyncio.to_thread(attempt.partial, "x" * 2000)
+            )
+        except ValueError as error:
+            return str(error)
+        return "kept"
+
+    handle = await submit(await stage.node(result_limit=1000), "keeps")
+    assert "result_limit" in await handle.result(PATIENCE)
+
+
+async def test_an_operation_that_is_registered_after_the_start_runs_too(stage: Stage) -> None:
+    node = await stage.node()
+
+    @stage.operation()
+    async def late() -> str:
+        return "here"
+
+    assert await (await submit(node, "late")).result(PATIENCE) == "here"

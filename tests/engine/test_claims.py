@@ -5,8 +5,8 @@ import threading
 from collections import Counter
 
 from accepted import Attempt
-from accepted.contract.operation import Status
-from accepted.contract.transition import Claim
+from accepted.contract.operation import Operation, Status, operation_id
+from accepted.contract.transition import Accept, Claim
 from tests.clock import MovableClock
 from tests.engine.gate import PATIENCE, Gate, Gates
 from tests.engine.stage import Stage, registered_worker, store_of, submit, until
@@ -183,16 +183,14 @@ async def test_it_claims_only_types_that_it_knows(stage: Stage, clock: MovableCl
     async def known() -> str:
         return "done"
 
-    worker = await stage.node()  # it has read the registry by now
-
-    @stage.operation()
-    async def unknown() -> None:
-        return None
-
+    worker = await stage.node()
     web = await stage.node(working=False)
-    other = await submit(web, "unknown")
+    other = operation_id(0, 1)
+    await web.committer.commit(Accept(other, "unknown", "", b"null", retention=1, cancel_grace=1))
     assert await (await submit(web, "known")).result(PATIENCE) == "done"
-    assert await other.status() is Status.PENDING
+    found = await web.store.operation(other)
+    assert isinstance(found, Operation)
+    assert found.status is Status.PENDING
     assert all(claim.types == ("known",) for claim in store_of(worker).all(Claim))
 
 

@@ -137,7 +137,7 @@ async def test_a_coroutine_cancelled_before_its_first_step_has_ended() -> None:
         id="op-" + "7" * 26, type="never", owner="o", status=Status.PROCESSING, created_at=1, updated_at=1,
         retention=1, cancel_grace=1,
     )  # fmt: skip
-    attempt = Attempt(operation, None, Silent(), log_limit=1, raises=False)
+    attempt = Attempt(operation, None, Silent(), log_limit=1, value_limit=100, raises=False)
     job = Job(Registered("/never", never), operation, b"null", attempt, Limits(1, 1), unkept)
     loop, busy, ended = UserLoop(), Gate(), Future[Result | BaseException]()
     await loop.start()

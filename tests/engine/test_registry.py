@@ -123,3 +123,12 @@ async def test_a_loop_that_is_gone_hears_nothing() -> None:
     loop.close()
     mailbox.post(heard.append, 1)
     assert heard == []
+
+
+def positional_only(number: int, /) -> int:
+    return number
+
+
+def test_an_argument_that_cannot_go_in_by_its_name_is_refused() -> None:
+    with pytest.raises(TypeError, match="positional-only"):
+        Registered("/positional", positional_only)

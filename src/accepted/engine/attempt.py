@@ -54,7 +54,14 @@ class Attempt:
     """One run of an operation's function. All its methods may be called from any thread."""
 
     def __init__(
-        self, operation: Operation, checkpoint: bytes | None, sink: Sink, *, log_limit: int, raises: bool
+        self,
+        operation: Operation,
+        checkpoint: bytes | None,
+        sink: Sink,
+        *,
+        log_limit: int,
+        value_limit: int,
+        raises: bool,
     ) -> None:
         self.operation_id = operation.id
         self.number = operation.attempt
@@ -63,6 +70,7 @@ class Attempt:
         self.resume: Any = None if checkpoint is None else msgspec.json.decode(checkpoint)
         self._sink = sink
         self._raises = raises
+        self._value_limit = value_limit
         self._lock = threading.Lock()
         self._progress = operation.progress or Progress()
         self._latest: tuple[float | None, float | None, str | None, float | None] | None = None
@@ -134,11 +142,11 @@ class Attempt:
     def checkpoint(self, value: Any) -> Awaitable[None]:
         """Make `value` durable: the next attempt finds it in `resume`. Await it in a coroutine."""
         self._check()
-        return self._sink.checkpoint(to_json(value))
+        return self._sink.checkpoint(self._bounded(value))
 
     def partial(self, value: Any) -> None:
         """What to keep as `partialResult` should the operation be cancelled."""
-        encoded = msgspec.Raw(to_json(value))
+        encoded = msgspec.Raw(self._bounded(value))
         with self._lock:
             self._partial = encoded
         self._notify()
@@ -200,6 +208,12 @@ class Attempt:
         self._write_line(message, level, {})
 
     # --- inside
+
+    def _bounded(self, value: Any) -> bytes:
+        encoded = to_json(value)
+        if len(encoded) > self._value_limit:
+            raise ValueError(f"{len(encoded)} bytes of JSON are over the limit of {self._value_limit} (result_limit)")
+        return encoded
 
     def _notify(self) -> None:
         if not self._waiting:

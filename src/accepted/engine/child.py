@@ -91,7 +91,14 @@ def main(descriptor: int) -> None:
     line = Line(descriptor)
     start = line.start()
     sys.path[:] = start.path
-    attempt = Attempt(start.operation, start.checkpoint, line, log_limit=start.log_limit, raises=True)
+    attempt = Attempt(
+        start.operation,
+        start.checkpoint,
+        line,
+        log_limit=start.log_limit,
+        value_limit=start.limits.value,
+        raises=True,
+    )
     logging.getLogger().addHandler(LogCapture())
     logging.getLogger().setLevel(start.log_level)
     threading.Thread(target=line.listen, daemon=True).start()

@@ -157,6 +157,10 @@ def _parameters(function: Callable[..., Any]) -> tuple[str | None, str | None, M
                 f"{function.__qualname__}: Depends belongs to requests, and an operation runs after its request; what "
                 "operations share is made in Accepted(lifespan=...)"
             )
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise TypeError(
+                f"{function.__qualname__}: {parameter.name!r} is positional-only; arguments go in by their names"
+            )
         if hints.get(parameter.name) is Attempt:
             attempt_name = parameter.name
         elif input_name is None:

@@ -98,7 +98,8 @@ class Run:
         self._shop = shop
         self._ended: asyncio.Future[Result | BaseException] = shop.loop.create_future()
         raises = registered.kind is not Kind.COROUTINE
-        self.attempt = Attempt(work.operation, work.checkpoint, self, log_limit=shop.log_limit, raises=raises)
+        limits = {"log_limit": shop.log_limit, "value_limit": shop.limits.value}
+        self.attempt = Attempt(work.operation, work.checkpoint, self, **limits, raises=raises)
         self._job = Job(registered, work.operation, work.input, self.attempt, shop.limits, self._keep)
         self._checkpoint_before = work.checkpoint
         self._execution: Execution | None = None

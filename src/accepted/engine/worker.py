@@ -25,7 +25,7 @@ from ..store.protocol import Hint, Store, StoreUnavailable, hint_of
 from .committer import Committer
 from .execution import Lifespan, UserLoop
 from .feed import Feed
-from .registry import Registry
+from .registry import Registered, Registry
 from .result import Limits
 from .runner import Reason, Run, Shop
 
@@ -59,8 +59,9 @@ class Worker:
         self._draining = False
         self._look: asyncio.TimerHandle | None = None
         self._claiming: asyncio.Task[None] | None = None
-        self._limits = {r.name: r.concurrency for r in registry if r.concurrency is not None}
-        self._types = registry.names()
+        self._limits: dict[str, int] = {}
+        self._types: tuple[str, ...] = ()
+        registry.follow(self._learn)  # an operation may be registered after the start
         self.id = ""
         self._beyond = 0
         self._first_id = ""
@@ -82,6 +83,12 @@ class Worker:
     def succeed(self, id: str, predecessor: str) -> None:
         """Work under `id`, and take back at once what a worker held that is known to be dead. Both may be empty."""
         self._first_id, self._predecessors = id, tuple(predecessor.split(",")) if predecessor else ()
+
+    def _learn(self, registered: Registered) -> None:
+        self._types += (registered.name,)
+        if registered.concurrency is not None:
+            self._limits[registered.name] = registered.concurrency
+        self._wanted.set()
 
     async def drain(self, timeout: float) -> None:
         """Take nothing new; let what runs end, then ask it to stop and hand it back, all within `timeout` seconds
