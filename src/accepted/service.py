@@ -35,18 +35,34 @@ Until = Literal["change", "end"]
 PAGE = 500
 
 
-class Entropy:
-    """Random bits for ids, drawn by the page: each draw is a system call that gives up the interpreter lock."""
+class Ids:
+    """Ids that grow, also within one millisecond and when the wall clock is set back: who submits first comes first.
+
+    Random bits are drawn by the page: each draw is a system call that gives up the interpreter lock.
+    """
 
     def __init__(self) -> None:
         self._pool = b""
+        self._at = 0
+        self._last = 0
 
-    def bits(self) -> int:
-        """80 random bits; each is given once."""
+    def next(self, at: int) -> str:
+        """An id for an operation that is made at `at` (ms); RFC 9562, section 6.2, method 2."""
+        fresh = self._bits()
+        if at > self._at:
+            self._at, self._last = at, fresh
+        else:
+            self._last += 1 + (fresh >> 34)
+            if self._last >> 74:
+                self._at, self._last = self._at + 1, fresh
+        return operation_id(self._at, self._last)
+
+    def _bits(self) -> int:
+        """74 random bits; each is given once."""
         if not self._pool:
             self._pool = os.urandom(2560)
         taken, self._pool = self._pool[:10], self._pool[10:]
-        return int.from_bytes(taken)
+        return int.from_bytes(taken) >> 6
 
 
 class Service:
@@ -55,7 +71,7 @@ class Service:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._store = node.store
-        self._entropy = Entropy()
+        self._ids = Ids()
         self._commit = node.committer.commit
         self._advice = node.estimator.advice
 
@@ -81,7 +97,7 @@ class Service:
             raise Overloaded("The server is about to stop.", retry_after=1)
         registered.input.read(body)
         accept = Accept(
-            id=operation_id((await self._store.now()).wall, self._entropy.bits()),
+            id=self._ids.next((await self._store.now()).wall),
             type=registered.name,
             owner=owner,
             input=body,
@@ -164,7 +180,7 @@ class Service:
     async def retry(self, id: str, owner: str | None, trace: str | None = None) -> Operation:
         """The new operation. Raises `OperationNotRetryable` (contract, section 6)."""
         await self.get(id, owner)
-        new_id = operation_id((await self._store.now()).wall, self._entropy.bits())
+        new_id = self._ids.next((await self._store.now()).wall)
         retried: Retried = await self._commit(Retry(id, new_id, trace))
         return retried.operation or await self.get(retried.operation_id, owner)
 

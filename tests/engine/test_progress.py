@@ -232,3 +232,18 @@ async def test_a_checkpoint_after_the_end_is_refused(stage: Stage) -> None:
     await ended(await stage.node(), "leaves")
     with pytest.raises(Cancelled):
         await asyncio.wait_for(kept[0].checkpoint(1), PATIENCE)
+
+
+async def test_texts_that_stand_in_every_document_have_a_limit(stage: Stage) -> None:
+    @stage.operation()
+    async def chatty(attempt: Attempt) -> None:
+        async with attempt.phase("P" * 5000):
+            attempt.progress(1, 2, "m" * 5000)
+        attempt.warn("C" * 5000, "w" * 5000)
+
+    handle = await submit(await stage.node(), "chatty")
+    operation = await handle.wait(PATIENCE)
+    assert operation.progress is not None
+    assert [len(phase.name) for phase in operation.progress.phases] == [1000]
+    assert [(len(warning.code), len(warning.message)) for warning in operation.warnings] == [(1000, 1000)]
+    assert len(operation.progress.message or "") == 1000

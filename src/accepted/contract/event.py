@@ -21,10 +21,12 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     status: Status
     attempt: int = 0
     progress: Progress | None = None
+    began: bool = False
+    """Whether this is the event with which its attempt began."""
 
 
-def event_of(operation: Operation) -> Event:
-    """The event that says what `operation` has just become."""
+def event_of(operation: Operation, *, began: bool = False) -> Event:
+    """The event that says what `operation` has just become; `began` with the start of an attempt."""
     return Event(
         operation_id=operation.id,
         sequence=operation.sequence,
@@ -32,4 +34,5 @@ def event_of(operation: Operation) -> Event:
         status=operation.status,
         attempt=operation.attempt,
         progress=operation.progress,
+        began=began,
     )

@@ -241,7 +241,7 @@ class _Folding:
         self.operations[after.id] = after
         (self.changes.created if after.id in self.changes.created else self.changes.changed)[after.id] = after
         if after.sequence != before.sequence:
-            self.changes.events.append(event_of(after))
+            self.changes.events.append(event_of(after, began=after.attempt != before.attempt))
         if after.status is not before.status:
             self._move(before, after)
         elif after.cancellation is not before.cancellation:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from .operation import NO_JSON, Cancellation, Now, Operation, Status
-from .problem import InvariantViolation, OperationNotCancellable, OperationNotRetryable, Problem, StaleAttempt
+from .problem import InvariantViolation, OperationNotCancellable, OperationNotRetryable, Problem, StaleAttempt, TooEarly
 from .progress import finished, restarted
 from .transition import (
     Accept,
@@ -173,7 +173,7 @@ def _cancel(operation: Operation, cancel: Cancel, now: Now) -> Operation:
 
 def _settle(operation: Operation, settle: Settle, now: Now) -> Operation:
     if operation.status is R and (operation.cancellation is None or operation.cancellation.settle_at > now.tick):
-        raise StaleAttempt("There is no cancel to settle yet.")
+        raise TooEarly("There is no cancel to settle yet.")
     if operation.status is not R:
         return operation
     return _cancelled(operation, now, stopped=False)

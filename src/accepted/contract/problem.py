@@ -7,7 +7,7 @@
     ├── OperationNotFound  OperationExpired  ResultNotReady  NoResult
     ├── OperationNotCancellable  OperationNotRetryable  PollingTooFast
     ├── Overloaded  StorageFull  InternalError
-    └── StaleAttempt  WorkerLost     said to workers, never over HTTP
+    └── StaleAttempt (TooEarly)  WorkerLost     said to workers, never over HTTP
     Failure                          raised by a user's function: the operation's own failure
 
 Each refusal bears the HTTP status as a hint; the contract itself never answers anybody (h11 does the same).
@@ -206,6 +206,10 @@ class StaleAttempt(Refusal):
     """A write of an attempt that no longer holds the operation (guarantee L2)."""
 
     slug, title, status = "stale-attempt", "Stale Attempt", 409
+
+
+class TooEarly(StaleAttempt):
+    """A cancel whose grace is not over yet cannot be settled; nothing about the attempt is stale."""
 
 
 class WorkerLost(Refusal):

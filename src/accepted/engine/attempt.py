@@ -25,6 +25,7 @@ from .model import to_json
 T = TypeVar("T")
 
 MESSAGE_LIMIT = 8_192  # characters of one log line
+TEXT_LIMIT = 1_000  # characters of a progress message, a phase's name, a warning: they stand in every status document
 WARNING_LIMIT = 100  # warnings kept with an operation; the rest is counted
 
 
@@ -124,7 +125,7 @@ class Attempt:
     def warn(self, code: str, message: str, affected_records: int | None = None) -> None:
         """Something went wrong that need not fail the operation: it will end COMPLETED_WITH_ERRORS."""
         affected = None if affected_records is None else int(affected_records)
-        warning = Warning(clean(code), clean(message), affected)
+        warning = Warning(clean(code)[:TEXT_LIMIT], clean(message)[:TEXT_LIMIT], affected)
         with self._lock:
             self._warned += 1
             if self._warned <= WARNING_LIMIT:
@@ -230,14 +231,14 @@ class Attempt:
             current, total, message, percentage = latest
             before = self._progress
             with contextlib.suppress(Exception):  # a report that makes no sense says nothing, and harms nothing
-                text = None if message is None else clean(message)
+                text = None if message is None else clean(message)[:TEXT_LIMIT]
                 self._progress = advance(before, current=current, total=total, message=text, percentage=percentage)
             self._moved = self._moved or self._progress != before
 
     def _enter(self, name: str) -> None:
         with self._lock:
             self._settle_latest()
-            self._progress = enter(self._progress, clean(name), _now())
+            self._progress = enter(self._progress, clean(name)[:TEXT_LIMIT], _now())
             self._moved = True
         self._notify()
         self._check()

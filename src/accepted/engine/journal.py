@@ -103,5 +103,5 @@ def _word(event: Event, operation: Operation) -> str:
     if event.status is Status.PENDING:
         return "accepted" if event.sequence == 1 else "retried"
     if event.status is Status.PROCESSING:
-        return "started" if operation.attempt_at == event.at else "progress"
+        return "started" if event.began else "progress"
     return _ENDS[event.status]

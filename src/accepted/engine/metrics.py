@@ -102,13 +102,13 @@ class Metrics:
         if isinstance(outcome, Accepted):
             word = "replayed" if outcome.replayed else "accepted"
             counts[self._submissions, outcome.operation.type, word] += 1
-        elif isinstance(outcome, StaleAttempt):
+        elif type(outcome) is StaleAttempt:
             counts[self._attempts, "", "stale"] += 1
 
     def _count_event(self, event: Event, operation: Operation, counts: Counts) -> None:
         type = operation.type
         if event.status is Status.PROCESSING:
-            if operation.attempt_at == event.at and operation.progress == event.progress:
+            if event.began:
                 self._child(self._wait, type).observe(max(event.at - operation.due_at, 0) / 1000)
             return
         if event.status is Status.PENDING:

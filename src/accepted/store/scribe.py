@@ -20,7 +20,7 @@ import msgspec
 from ..contract.event import Event
 from ..contract.ledger import Tombstone
 from ..contract.operation import Operation
-from ..contract.problem import Refusal
+from ..contract.problem import Refusal, TooEarly
 from ..contract.transition import (
     Accept,
     Accepted,
@@ -58,7 +58,7 @@ AnyTransition = (
 _OUTCOMES: dict[str, Any] = {
     type.__name__: type for type in (Accepted, Claimed, Renewed, Retried, Operation, int, type(None))
 }
-_REFUSALS = {refusal.__name__: refusal for refusal in Refusal.__subclasses__()}
+_REFUSALS: dict[str, type[Refusal]] = {refusal.__name__: refusal for refusal in (*Refusal.__subclasses__(), TooEarly)}
 
 
 class _Reply(msgspec.Struct):
