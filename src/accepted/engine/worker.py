@@ -32,6 +32,7 @@ from .runner import Reason, Run, Shop
 log = logging.getLogger("accepted.engine")
 
 LOOK_INTERVAL = 1.0  # without any hint: guarantee E8
+LAST_WORDS = 1.0  # seconds for the store to take what the ends of attempts have to say
 BEYOND = 100  # how far to look behind suspects at the head of the queue
 MARGIN = 0.1  # of the lease: what stopping user code may take
 
@@ -104,7 +105,7 @@ class Worker:
         await self._ended(timeout * 0.3)
         for run in list(self._runs.values()):
             run.abandon()
-        await self._ended(timeout * 0.1)
+        await self._ended(max(timeout * 0.1, LAST_WORDS))  # what is not handed back now will be charged as a crash
         with contextlib.suppress(Refusal):
             await self._committer.commit(Resign(self.id))
         for task in self._tasks:
