@@ -35,7 +35,7 @@ bench: $(READY) ## measure against the floors of docs/performance.md
 	@$(BIN)/python -m bench
 
 chaos: $(READY) ## kill, freeze and starve it for longer than the tests do (CHAOS_SCALE=10)
-	@CHAOS_SCALE=$(CHAOS_SCALE) $(BIN)/python -m pytest -m chaos tests/chaos
+	@CHAOS_SCALE=$(CHAOS_SCALE) $(BIN)/python -m pytest --timeout 7200 -m chaos tests/chaos
 
 # pip-compile reads pyproject's extras by itself; build requirements and dependency groups it is handed as lines.
 define LOCK_INPUT

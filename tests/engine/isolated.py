@@ -74,20 +74,19 @@ def returning(value: str) -> object:
 
 def parent_of(fifo: str, attempt: Attempt) -> None:
     """Has a child of its own, which holds a pipe open for as long as it lives."""
-    with subprocess.Popen(["/bin/sh", "-c", f"exec sleep 3600 > {fifo}"]):
+    with open(fifo, "wb", buffering=0) as pipe:  # noqa: PTH123
+        pipe.write(b"held")
+        child = subprocess.Popen(["/bin/sleep", "3600"], stdout=pipe)
+    with child:
         endless(attempt)
 
 
 def orphaning(fifo: str) -> None:
-    """Dies at once, with a forked child left behind that has inherited everything."""
-    forked = multiprocessing.get_context("fork").Process(target=_hold, args=(fifo,))
-    forked.start()
-    os._exit(9)
-
-
-def _hold(fifo: str) -> None:
-    with open(fifo, "wb"):  # noqa: PTH123
-        wait_for_ever()
+    """Dies at once, with a forked child left behind that has inherited everything, an open pipe too."""
+    with open(fifo, "wb", buffering=0) as pipe:  # noqa: PTH123
+        pipe.write(b"held")
+        multiprocessing.get_context("fork").Process(target=wait_for_ever).start()
+        os._exit(9)
 
 
 def large(size: int) -> Artifact:

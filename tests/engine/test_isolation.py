@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -116,22 +117,20 @@ async def test_a_child_is_terminated_and_if_it_does_not_listen_killed(stage: Sta
 
 
 async def test_its_own_children_are_ended_with_it(stage: Stage, tmp_path: Path) -> None:
-    fifo = made(tmp_path)
-    stage.operation(isolate=True, cancel_grace=PATIENCE)(isolated.parent_of)
-    reading = asyncio.create_task(asyncio.to_thread(fifo.read_bytes))  # until nobody holds it any more
-    operation = await cancelled_once_running(stage, "parent-of", str(fifo))
-    assert operation.work_stopped is True
-    assert await asyncio.wait_for(reading, PATIENCE) == b""
+    with Lifeline(tmp_path) as lifeline:
+        stage.operation(isolate=True, cancel_grace=PATIENCE)(isolated.parent_of)
+        operation = await cancelled_once_running(stage, "parent-of", str(lifeline.path))
+        assert operation.work_stopped is True
+        assert await lifeline.let_go() == b"held"
 
 
 async def test_a_child_that_dies_takes_what_it_has_forked_along(stage: Stage, tmp_path: Path) -> None:
     """What it leaves behind has inherited the line to us, which must not look as if it were still there."""
-    fifo = made(tmp_path)
-    stage.operation(isolate=True)(isolated.orphaning)
-    reading = asyncio.create_task(asyncio.to_thread(fifo.read_bytes))
-    slug, detail = failed(await ended(await stage.node(), "orphaning", str(fifo)))
-    assert (slug, "exit code 9" in detail) == ("operation-failed", True)
-    assert await asyncio.wait_for(reading, PATIENCE) == b""
+    with Lifeline(tmp_path) as lifeline:
+        stage.operation(isolate=True)(isolated.orphaning)
+        slug, detail = failed(await ended(await stage.node(), "orphaning", str(lifeline.path)))
+        assert (slug, "exit code 9" in detail) == ("operation-failed", True)
+        assert await lifeline.let_go() == b"held"
 
 
 async def test_a_child_that_stays_after_its_last_word_does_not_hold_its_result_back(stage: Stage) -> None:
@@ -139,11 +138,36 @@ async def test_a_child_that_stays_after_its_last_word_does_not_hold_its_result_b
     assert await (await submit(await stage.node(), "deaf-but-done")).result(PATIENCE) == "done"
 
 
-def made(folder: Path) -> Path:
-    """A pipe with a name: reading it ends when the last process that writes has ended."""
-    path = folder / "alive"
-    os.mkfifo(path)
-    return path
+class Lifeline:
+    """A pipe with a name: it is at its end once the last process that holds it has ended.
+
+    It is open for reading from the start and never waited for in a thread: whoever should hold it may have died before.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "alive"
+        os.mkfifo(self.path)
+        self._end = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    async def let_go(self) -> bytes:
+        """What was written to it, once nobody holds it any more. TimeoutError where somebody still does."""
+        written = b""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                try:
+                    part = os.read(self._end, 100)
+                except BlockingIOError:
+                    await asyncio.sleep(0.01)
+                    continue
+                if not part:
+                    return written
+                written += part
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._end)
 
 
 # --- scripts
