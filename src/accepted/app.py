@@ -254,8 +254,9 @@ class Accepted:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
+            if self._face is None or self._loop is not asyncio.get_running_loop():
+                await self.start()
+            await self.face.connect(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

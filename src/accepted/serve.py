@@ -29,6 +29,7 @@ from typing import Any
 
 import click
 
+from .http.sockets import MESSAGE_LIMIT
 from .logs import configure
 from .settings import InvalidSetting, Settings
 from .store.protocol import StoreUnavailable
@@ -267,7 +268,9 @@ def run_web(target: str, descriptor: int) -> None:
         forwarded_allow_ips=",".join(settings.trusted_proxies) or None,
         timeout_graceful_shutdown=round(settings.drain_timeout + 1),
         timeout_keep_alive=75,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MESSAGE_LIMIT,
+        ws_per_message_deflate=False,  # a window of 32 KiB for each connection, for messages of 200 bytes
     )
     server = uvicorn.Server(config)
     with _parent(lambda: signal.raise_signal(signal.SIGTERM)) as watch:

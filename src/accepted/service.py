@@ -25,6 +25,7 @@ from .contract.problem import (
 )
 from .contract.transition import Accept, Accepted, Cancel, Key, Retried, Retry, Settle
 from .contract.wire import Advice, timestamp
+from .engine.follower import Follower, Position
 from .engine.node import Node
 from .engine.registry import Registered
 from .engine.result import CHUNK
@@ -93,8 +94,7 @@ class Service:
     async def _accept(
         self, registered: Registered, body: bytes, owner: str, key: Key | None, trace: str | None
     ) -> Accepted:
-        if self._node.draining:
-            raise Overloaded("The server is about to stop.", retry_after=1)
+        self.check_open()
         registered.input.read(body)
         accept = Accept(
             id=self._ids.next((await self._store.now()).wall),
@@ -240,18 +240,32 @@ class Service:
 
     async def follow_events(self, id: str, owner: str | None, after: int) -> AsyncIterator[Event]:
         """Events as they are committed, each once and in order, until the last one or until the server stops."""
-        feed = self._node.feed
-        with feed.watch(id) as watch:
-            while True:
-                watch.changed.clear()
-                ended = (await self.get(id, owner)).terminal or feed.ending.is_set()
-                while events := await self._store.events(id, after, PAGE):
-                    for event in events:
-                        yield event
-                    after = events[-1].sequence
-                if ended:
-                    return
-                await watch.changed.wait()
+        with self.follower() as follower:
+            await self.join(follower, id, owner, Position(after))
+            while (batch := await follower.news()) or not follower.over:
+                for news in batch:
+                    if news.told is not None and news.told.event.sequence > after:
+                        yield news.told.event
+
+    def follower(self, *, logs: bool = False, lasting: bool = False) -> Follower:
+        """Someone who will follow operations, their `logs` too; a context manager."""
+        return Follower(self._node.relay, self._store, logs=logs, lasting=lasting)
+
+    def check_open(self) -> None:
+        """Raises `Overloaded` when the server is about to stop: what begins now would not last."""
+        if self._node.draining:
+            raise Overloaded("The server is about to stop.", retry_after=1)
+
+    async def join(self, follower: Follower, id: str, owner: str | None, after: Position | None) -> Operation:
+        """Let it follow an operation from its present state on, or after a position. Raises as `get` does."""
+        channel = follower.join(id)
+        try:
+            operation = await self.get(id, owner)
+        except BaseException:
+            follower.leave(channel)
+            raise
+        follower.begin(channel, operation, after)
+        return operation
 
     async def now(self) -> Now:
         """The store's time."""

@@ -58,7 +58,8 @@ ADVISED = {
     "pollInterval": {"recommended": 5, "minimum": 0.5},
     "queuePosition": 3,
 }
-LIVE = {"self": SELF, "cancel": f"{SELF}/cancel", "job": JOB}
+FOLLOW = {"stream": f"{SELF}/stream", "websocket": f"{SELF}/status"}
+LIVE = {"self": SELF, "cancel": f"{SELF}/cancel", **FOLLOW, "job": JOB}
 
 
 def in_bytes(document: Any) -> bytes:
@@ -141,7 +142,7 @@ def test_completed() -> None:
         "completedAt": ENDED,
         "result": {"rows": 3, "url": f"{SELF}/result"},
         "expiresAt": "2026-01-02T00:00:03.000Z",
-        "links": {"self": SELF, "result": f"{SELF}/result", "job": JOB},
+        "links": {"self": SELF, "result": f"{SELF}/result", **FOLLOW, "job": JOB},
     }
     assert shown(completed()) == in_bytes(expected)
 
@@ -156,7 +157,7 @@ def test_completed_with_errors() -> None:
         "completedAt": ENDED,
         "result": {"rows": 3, "url": f"{SELF}/result", "warnings": warnings},
         "expiresAt": "2026-01-02T00:00:03.000Z",
-        "links": {"self": SELF, "result": f"{SELF}/result", "job": JOB},
+        "links": {"self": SELF, "result": f"{SELF}/result", **FOLLOW, "job": JOB},
     }
     assert shown(completed_with_errors()) == in_bytes(expected)
 
@@ -181,7 +182,7 @@ def test_failed(retryable: bool) -> None:
             "retryAfter": 60,
         },
         "expiresAt": "2026-01-02T00:00:03.000Z",
-        "links": {"self": SELF, **({"retry": f"{SELF}/retry"} if retryable else {}), "job": JOB},
+        "links": {"self": SELF, **FOLLOW, **({"retry": f"{SELF}/retry"} if retryable else {}), "job": JOB},
     }
     assert shown(failed(problem)) == in_bytes(expected)
 
@@ -197,7 +198,7 @@ def test_cancelled_before_its_start() -> None:
         "reason": "changed my mind",
         "workStopped": True,
         "expiresAt": "2026-01-02T00:00:02.000Z",
-        "links": {"self": SELF, "job": JOB},
+        "links": {"self": SELF, **FOLLOW, "job": JOB},
     }
     assert shown(cancelled()) == in_bytes(expected)
 

@@ -29,8 +29,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 # Inside a room, as it is drawn: a file imports only files that stand after it. The room's __init__ stands before all.
 ORDERS: dict[str, tuple[str, ...]] = {
     "contract": (
-        "diagram", "fold", "lifecycle", "ledger", "transition", "wire", "webhook", "event", "operation", "progress",
-        "problem", "policy",
+        "diagram", "fold", "lifecycle", "ledger", "transition", "frame", "wire", "webhook", "event", "operation",
+        "progress", "problem", "policy",
     ),
     "store": (
         "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_schema", "postgres", "beacon",
@@ -38,12 +38,13 @@ ORDERS: dict[str, tuple[str, ...]] = {
     ),
     "engine": (
         "node", "worker", "child", "runner", "isolation", "execution", "result", "registry", "attempt", "delivery",
-        "sweeper", "metrics", "journal", "committer", "feed", "estimate", "mailbox", "artifact", "model",
+        "sweeper", "metrics", "journal", "follower", "relay", "channel", "committer", "feed", "estimate", "mailbox",
+        "artifact", "model",
     ),
     "http": (
-        "install", "install_fastapi", "door", "app", "operations", "results", "jobs", "streams", "webhooks", "around",
-        "openapi", "openapi_paths", "openapi_parts", "openapi_schemas", "dashboard", "call", "access", "headers",
-        "body", "farewell",
+        "install", "install_fastapi", "door", "app", "operations", "results", "jobs", "streams", "sockets", "webhooks",
+        "around", "openapi", "openapi_paths", "openapi_streams", "openapi_parts", "openapi_schemas", "dashboard",
+        "pulse", "bookmark", "query", "call", "cors", "access", "headers", "body", "farewell",
     ),
 }  # fmt: skip
 
@@ -52,7 +53,7 @@ ORDERS: dict[str, tuple[str, ...]] = {
 SIBLINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("store", ("sqlite", "postgres")),
     ("engine", ("worker", "delivery", "sweeper", "metrics")),
-    ("http", ("operations", "jobs", "streams")),
+    ("http", ("operations", "jobs", "streams", "sockets")),
 )
 
 # Rooms that stand on fewer floors than their height would allow.

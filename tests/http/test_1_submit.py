@@ -142,7 +142,9 @@ async def test_public_url_makes_links_absolute(make_app: MakeApp, start: Start) 
     api = await start(make_app(worker=False, public_url="https://ops.example.com/v1/"))
     answer = await api.post("/noops")
     assert answer.headers["location"].startswith("https://ops.example.com/v1/operations/op-")
-    assert all(link.startswith("https://ops.example.com/v1/") for link in answer.json()["links"].values())
+    links = answer.json()["links"]
+    assert links.pop("websocket").startswith("wss://ops.example.com/v1/operations/op-")
+    assert all(link.startswith("https://ops.example.com/v1/") for link in links.values())
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null"])

@@ -13,6 +13,7 @@ from .event import event_of
 from .ledger import Changes, Facts, KeyId, KeyRow, Tombstone, key_id, resource_name
 from .lifecycle import accepted, step, successor
 from .operation import SUCCEEDED, LogLine, Now, Operation, Status
+from .policy import EVENTS_KEPT, EVENTS_SLACK
 from .problem import IdempotencyKeyReused, OperationExpired, OperationNotFound, Refusal, StaleAttempt, WorkerLost
 from .transition import (
     Accept,
@@ -242,6 +243,8 @@ class _Folding:
         (self.changes.created if after.id in self.changes.created else self.changes.changed)[after.id] = after
         if after.sequence != before.sequence:
             self.changes.events.append(event_of(after, began=after.attempt != before.attempt))
+            if after.sequence > EVENTS_KEPT and after.sequence % EVENTS_SLACK == 0:
+                self.changes.compacted[after.id] = after.sequence - EVENTS_KEPT
         if after.status is not before.status:
             self._move(before, after)
         elif after.cancellation is not before.cancellation:

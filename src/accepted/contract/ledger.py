@@ -97,9 +97,10 @@ class Changes(msgspec.Struct):
     """What the store has to write, and the outcome of each transition in its order: a value, or the `Refusal`.
 
     `created` and `changed` map ids to operations as they are at the end of the batch; `moved` are those among the
-    changed whose status (and so every index) is another than before. `dropped_chunks` maps an operation to the one
-    attempt whose chunks stay (0: none). `freed_keys` may go once their minimal lifetime is over, for their operations
-    are `buried`. `tally` holds differences of how many operations there are by (owner, type, status).
+    changed whose status (and so every index) is another than before. `compacted` maps an operation to the last event
+    that goes. `dropped_chunks` maps an operation to the one attempt whose chunks stay (0: none). `freed_keys` may go
+    once their minimal lifetime is over, for their operations are `buried`. `tally` holds differences of how many
+    operations there are by (owner, type, status).
     """
 
     outcomes: list[Any | Refusal] = msgspec.field(default_factory=list)
@@ -107,6 +108,7 @@ class Changes(msgspec.Struct):
     changed: dict[str, Operation] = msgspec.field(default_factory=dict)
     moved: set[str] = msgspec.field(default_factory=set)
     events: list[Event] = msgspec.field(default_factory=list)
+    compacted: dict[str, int] = msgspec.field(default_factory=dict)
     inputs: dict[str, bytes] = msgspec.field(default_factory=dict)
     copied_inputs: dict[str, str] = msgspec.field(default_factory=dict)
     checkpoints: dict[str, bytes] = msgspec.field(default_factory=dict)

@@ -178,6 +178,24 @@ class OperationNotRetryable(Refusal):
     explanation = "Only a CANCELLED operation, or a FAILED one whose error says `retryable: true`, can be retried."
 
 
+class UpgradeRequired(Refusal):
+    slug, title, status = "upgrade-required", "Upgrade Required", 426
+    explanation = "This path speaks WebSocket. The same events come over plain HTTP at the operation's `stream`."
+
+
+class InvalidCommand(Refusal):
+    slug, title, status = "invalid-command", "Invalid Command", 400
+    explanation = (
+        "A WebSocket message is a JSON object with a `command`: `get-status` or `cancel`, and on the socket for many "
+        "operations also `subscribe` and `unsubscribe`, which name an `operationId`."
+    )
+
+
+class TooManyMessages(Refusal):
+    slug, title, status = "too-many-messages", "Too Many Messages", 429
+    explanation = "Commands came faster than one connection may send them, so it was closed."
+
+
 class PollingTooFast(Refusal):
     slug, title, status = "polling-too-fast", "Polling Too Fast", 429
     explanation = (

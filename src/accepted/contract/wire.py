@@ -94,16 +94,24 @@ def operation_document(operation: Operation, base: str, advice: Advice) -> Docum
     return document
 
 
+_ENDED = {Status.FAILED: "failedAt", Status.CANCELLED: "cancelledAt"}
+
+
 def _end(operation: Operation, base: str) -> Document:
     ended = timestamp(operation.ended_at or operation.updated_at)
+    return {_ENDED.get(operation.status, "completedAt"): ended} | end_document(operation, base)
+
+
+def end_document(operation: Operation, base: str) -> Document:
+    """How an operation ended: its `result`, its `error`, or why it was cancelled and what is left of it."""
     match operation.status:
         case Status.FAILED:
-            return {"failedAt": ended, "error": error_document(operation, base)}
+            return {"error": error_document(operation, base)}
         case Status.CANCELLED:
-            document = {"cancelledAt": ended, **_cancel_details(operation)}
+            document = _cancel_details(operation)
             return document if operation.partial is NO_JSON else document | {"partialResult": operation.partial}
         case _:
-            return {"completedAt": ended, "result": result_document(operation, base)}
+            return {"result": result_document(operation, base)}
 
 
 def _cancel_details(operation: Operation) -> Document:
@@ -127,6 +135,8 @@ def links(operation: Operation, base: str) -> Document:
         found["cancel"] = f"{self}/cancel"
     if operation.status in SUCCEEDED:
         found["result"] = result_url(operation, base)
+    found["stream"] = f"{self}/stream"
+    found["websocket"] = f"{'ws' + self[4:] if self.startswith('http') else self}/status"
     if operation.status is Status.FAILED and operation.error is not None and operation.error.retryable:
         found["retry"] = f"{self}/retry"
     found["job"] = f"{base}/jobs/{renamed(operation.id, 'job')}"

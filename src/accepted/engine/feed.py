@@ -35,6 +35,7 @@ class Feed:
         self._on_commit: list[OnCommit] = []
         self._on_hints: list[OnHints] = []
         self._on_alarm: list[Callable[[], None]] = []
+        self._on_end: list[Callable[[], None]] = []
         self.ending = asyncio.Event()
 
     def follow_commits(self, follower: OnCommit) -> None:
@@ -48,6 +49,10 @@ class Feed:
     def follow_hints(self, follower: OnHints) -> None:
         """Call `follower` with hints about all commits, of this process and of others."""
         self._on_hints.append(follower)
+
+    def follow_end(self, follower: Callable[[], None]) -> None:
+        """Call `follower` once nobody should wait any longer."""
+        self._on_end.append(follower)
 
     @contextlib.contextmanager
     def watch(self, operation_id: str) -> Iterator[Watch]:
@@ -82,6 +87,8 @@ class Feed:
         """Nobody should wait any longer: the process is about to stop (guarantee D6)."""
         self.ending.set()
         self._wake_all()
+        for follower in self._on_end:
+            follower()
 
     def _pass_on(self, hints: Sequence[Hint] | None) -> None:
         if hints is None:

@@ -22,6 +22,7 @@ from .execution import Lifespan, LogCapture
 from .feed import Feed
 from .metrics import Metrics
 from .registry import Registry
+from .relay import Relay
 from .sweeper import Sweeper
 from .worker import Worker
 
@@ -45,12 +46,14 @@ class Node:
         self.settings = settings
         self.registry = registry
         self.feed = Feed(store)
+        self.clock = clock or Clock()
+        self.relay = Relay(store, self.feed, self.clock)
         self.metrics = Metrics(store)
         self.committer = Committer(store, self.feed, queue_limit=settings.queue_limit)
         self.estimator = Estimator(store, settings.poll_minimum)
         self.failed = asyncio.Event()
         self.draining = False
-        self.sweeper = Sweeper(self.committer, settings, clock or Clock())
+        self.sweeper = Sweeper(self.committer, settings, self.clock)
         self.worker = Worker(store, self.committer, self.feed, registry, settings, lifespan) if working else None
         self._tasks: list[asyncio.Task[None]] = []
         self._capture = LogCapture()
@@ -68,6 +71,7 @@ class Node:
         await self.store.open()
         self._committing = self._supervised(self.committer.run(), "committer")
         self._tasks = [self._supervised(self.feed.run(), "feed"), self._supervised(self.sweeper.run(), "sweeper")]
+        self._tasks.append(self._supervised(self.relay.run(), "relay"))
         if self.worker is not None:
             logging.getLogger().addHandler(self._capture)
             self._tasks.append(self._supervised(self.worker.run(), "worker"))

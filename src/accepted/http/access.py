@@ -36,6 +36,10 @@ class Access:
             self._check_origin(headers[b"origin"].decode("latin-1"), host.decode("latin-1"))
         return NOBODY
 
+    def is_friend(self, origin: bytes) -> bool:
+        """Whether pages from this origin are listed by name, so that they may read answers (CORS)."""
+        return origin.decode("latin-1") in self._origins
+
     def _check_host(self, host: bytes) -> None:
         name = _name(host.decode("latin-1").lower())
         if not self._any_host and name not in self._hosts:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from ..contract.operation import is_operation_id
 from ..contract.problem import (
@@ -23,19 +23,24 @@ from ..contract.problem import (
     Overloaded,
     RangeNotSatisfiable,
     Refusal,
+    UpgradeRequired,
 )
 from ..engine.node import Node
 from ..engine.registry import Registered, Registry
 from ..service import Service
 from ..settings import Settings
 from ..store.protocol import StoreUnavailable
+from . import cors
 from .access import Access
 from .around import Around
 from .call import Call, Header
 from .jobs import Jobs, operation_of
 from .openapi import OpenApi
 from .operations import Operations
+from .pulse import Pulse
 from .results import Results
+from .sockets import Sockets
+from .streams import Streams
 
 log = logging.getLogger("accepted.http")
 
@@ -56,10 +61,14 @@ class Face:
         self.operations = Operations(service, settings)
         self.results = Results(service)
         self.jobs = Jobs(service)
+        pulse = Pulse(node.clock, node.metrics)
+        self.streams = Streams(service, pulse)
+        self.sockets = Sockets(service, pulse)
         self.around = Around(node)
         self.openapi = OpenApi(registry)
         self.table = self._table()
         self._routes = [(Route(path, _unused), methods) for path, methods in self.table.items()]
+        self._sockets = [(Route(path, _unused), find(self)) for path, find in _SOCKETS.items()]
 
     def _table(self) -> Table:
         """Every path but the registered ones, with its methods; the order is that of the router."""
@@ -83,17 +92,44 @@ class Face:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI, for http scopes."""
-        root, path = _mounted(scope)
-        if root != scope.get("root_path", ""):
-            scope = {**scope, "root_path": root}
-        call = Call(scope, receive, send, path, self._settings.public_url or root, "")
+        call = self._call(scope, receive, send)
         try:
             call.owner = self._access.check(scope["method"], call.headers)
-            await self._dispatch(call, scope["method"], path)
+            if b"origin" in call.headers and self._access.is_friend(call.headers[b"origin"]):
+                call.send = cors.shared(send, call.headers[b"origin"])
+                if cors.is_preflight(scope["method"], call.headers):
+                    await call.empty(204, *cors.preflight())
+                    return
+            await self._dispatch(call, scope["method"], call.path)
         except ClientDisconnect:
             pass
         except Exception as error:
             await self._explain(call, error)
+
+    async def connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI, for websocket scopes. What is refused is answered in HTTP, before the upgrade."""
+        call = self._call(scope, receive, send)
+        try:
+            call.owner = self._access.check("CONNECT", call.headers)  # what a page may open, it may also command
+            for route, endpoint in self._sockets:
+                match, child = route.matches({"type": "http", "path": call.path, "method": "GET"})
+                if match is not Match.NONE:
+                    call.parameters = child["path_params"]
+                    await endpoint(call)
+                    return
+            raise NotFound("There is no WebSocket at this path.")
+        except OSError:
+            pass  # the client has gone
+        except Exception as error:
+            if not call.started:
+                call.send = _before_upgrade(scope, send)
+            await self._explain(call, error)
+
+    def _call(self, scope: Scope, receive: Receive, send: Send) -> Call:
+        root, path = _mounted(scope)
+        if root != scope.get("root_path", ""):
+            scope = {**scope, "root_path": root}
+        return Call(scope, receive, send, path, self._settings.public_url or root, "")
 
     async def _dispatch(self, call: Call, method: str, path: str) -> None:
         if method == "POST" and (registered := self._registry.at(path)) is not None:
@@ -123,17 +159,25 @@ class Face:
         """The answer to what an endpoint raised; after the first byte nothing but a cut is honest."""
         refusal, headers = _refusal(error)
         if refusal.status >= 500 and not isinstance(refusal, Overloaded):
-            log.error("%s %s failed", call.scope["method"], call.path, exc_info=error)
+            log.error("%s %s failed", call.scope.get("method", "WebSocket"), call.path, exc_info=error)
         if call.started:
             raise error
         await call.refuse(refusal, *headers)
 
 
+async def _upgrade(call: Call) -> None:
+    await call.refuse(UpgradeRequired("This path speaks WebSocket."), (b"upgrade", b"websocket"))
+
+
 _FIXED: dict[str, tuple[str, Callable[[Face], Endpoint]]] = {
+    "/operations/stream": ("GET", lambda face: face.streams.operations),
+    "/operations/status": ("GET", lambda face: _upgrade),
     "/operations/{id}": ("GET", lambda face: _op(face.operations.status)),
     "/operations/{id}/cancel": ("POST", lambda face: _op(face.operations.cancel)),
     "/operations/{id}/retry": ("POST", lambda face: _op(face.operations.retry)),
     "/operations/{id}/result": ("GET", lambda face: _op(face.results.by_operation)),
+    "/operations/{id}/stream": ("GET", lambda face: _op(face.streams.operation)),
+    "/operations/{id}/status": ("GET", lambda face: _upgrade),
     "/jobs": ("GET", lambda face: face.jobs.history),
     "/jobs/{id}": ("GET", lambda face: _job(face.jobs.get)),
     "/jobs/{id}/logs": ("GET", lambda face: _job(face.jobs.logs)),
@@ -146,6 +190,15 @@ _FIXED: dict[str, tuple[str, Callable[[Face], Endpoint]]] = {
     "/problems/{slug}": ("GET", lambda face: face.around.problem),
     "/openapi.json": ("GET", lambda face: face.openapi.get),
 }
+
+
+_SOCKETS: dict[str, Callable[[Face], Endpoint]] = {
+    "/operations/status": lambda face: face.sockets.operations,
+    "/operations/{id}/status": lambda face: _op(face.sockets.operation),
+}
+
+SOCKETS = tuple(_SOCKETS)
+"""Paths that speak WebSocket."""
 
 
 def routes(registered: Iterable[Registered]) -> Iterator[tuple[str, str]]:
@@ -186,6 +239,19 @@ def _refusal(error: Exception) -> tuple[Refusal, tuple[Header, ...]]:
             return Overloaded("The database cannot be read.", retry_after=2), ()
         case _:
             return InternalError("Something went wrong; the server's log has the details."), ()
+
+
+def _before_upgrade(scope: Scope, send: Send) -> Send:
+    """Answers to a WebSocket handshake: in HTTP where the server can (ASGI's Denial Response), else by closing."""
+    deniable = "websocket.http.response" in (scope.get("extensions") or {})
+
+    async def deny(message: Message) -> None:
+        if deniable:
+            await send({**message, "type": f"websocket.{message['type']}"})
+        elif message["type"] == "http.response.start":
+            await send({"type": "websocket.close", "code": 1008})
+
+    return deny
 
 
 def _mounted(scope: Scope) -> tuple[str, str]:

@@ -12,10 +12,11 @@ from typing import Any
 
 from starlette.types import Receive
 
-from ..contract.problem import BodyTooLarge, InvalidJson, Overloaded, UnsupportedMediaType
+from ..contract.problem import BodyTooLarge, InvalidJson, InvalidRequest, Overloaded, UnsupportedMediaType
 
 DEPTH_LIMIT = 64  # contract, section 1; the top level counts
 MEMBER_LIMIT = 10_000  # safe defaults
+REASON_LIMIT = 1000  # characters of the reason for a cancel
 _INTEGER_LIMIT = 2**63
 _BRACKETS = (b"{", b"[")
 
@@ -88,6 +89,15 @@ def _integer(digits: str) -> int:
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_int=_integer)
+
+
+def reason(value: dict[str, Any]) -> str | None:
+    """The `reason` of a cancel. Raises `InvalidRequest`."""
+    given = value.get("reason")
+    if given is not None and (not isinstance(given, str) or len(given) > REASON_LIMIT):
+        detail = f"a text of at most {REASON_LIMIT} characters"
+        raise InvalidRequest("The reason does not fit.", errors=[{"pointer": "/reason", "detail": detail}])
+    return given.replace("\0", "\N{REPLACEMENT CHARACTER}") if given else None
 
 
 def _check_surrogates(value: Any) -> None:

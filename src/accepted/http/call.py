@@ -87,7 +87,7 @@ class Call:
         self.started = True
         length = (b"content-length", b"%d" % len(body))
         await self.send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-        body = b"" if self.scope["method"] == "HEAD" else body
+        body = b"" if self.scope.get("method") == "HEAD" else body
         await self.send({"type": "http.response.body", "body": body})
 
     async def empty(self, status: int, *headers: Header) -> None:

@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from .app import routes, routes_of
+from .app import SOCKETS, routes, routes_of
 from .door import Door, Guest, Lifespan, living
 from .install_fastapi import into_fastapi, standing_alone
 
@@ -74,6 +74,7 @@ def _into_starlette(guest: Guest, app: Starlette, prefix: str) -> None:
             ours.append(route)
 
     add(routes(()))
+    app.routes.extend(WebSocketRoute(prefix + path, Door(guest, path)) for path in SOCKETS)
     guest.registry.follow(lambda registered: add(routes_of(registered)))
     app.router.lifespan_context = _nested(app.router.lifespan_context, living(guest))
 

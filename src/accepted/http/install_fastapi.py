@@ -14,10 +14,11 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from ..engine.registry import Registered, Registry
 from . import openapi_parts as part
-from .app import routes, routes_of
+from .app import SOCKETS, routes, routes_of
 from .door import Door, Guest, living
 from .openapi import described
 from .openapi_schemas import Schema
@@ -50,6 +51,8 @@ def _router(guest: Guest, descriptions: _Descriptions, **options: Any) -> Any:
     found = APIRouter(**options)
     add = _adder(guest, found, descriptions)
     add(routes(()), ())
+    for path in SOCKETS:
+        found.add_api_websocket_route(path, _socket(Door(guest, path)))
     guest.registry.follow(lambda registered: add(routes_of(registered), (registered,)))
     return found
 
@@ -87,6 +90,14 @@ def _endpoint(door: Door) -> Callable[[Request], Any]:
 
     # FastAPI would look the names of annotations up in this module; so they are given as what they are.
     accepted.__annotations__ = {"request": Request, "return": Response}
+    return accepted
+
+
+def _socket(door: Door) -> Callable[[WebSocket], Any]:
+    async def accepted(websocket: WebSocket) -> None:
+        await door(websocket.scope, websocket.receive, websocket.send)
+
+    accepted.__annotations__ = {"websocket": WebSocket, "return": None}
     return accepted
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncIterator
 from typing import Any
 
 from ..contract import wire
-from ..contract.operation import LogLine, Status, is_operation_id, renamed
-from ..contract.problem import InvalidParameter, NotAcceptable
+from ..contract.operation import LogLine, renamed
+from ..contract.problem import NotAcceptable
 from ..service import Service
 from ..store.protocol import Selection
 from .call import NOSNIFF, Call
 from .headers import accepts
+from .query import Query, written_cursor
 
 PAGE_LIMIT = 100
 PAGE_NUMBER_LIMIT = 10_000
@@ -40,7 +39,7 @@ class Jobs:
 
     async def history(self, call: Call) -> None:
         """`GET /jobs`: newest first, with filters; `cursor` goes on where a page ended and does not drift."""
-        query = _Query(call)
+        query = Query(call)
         statuses = query.statuses()
         types = tuple(query.all("type")) or None
         limit = query.number("limit", 10, 1, PAGE_LIMIT)
@@ -52,13 +51,13 @@ class Jobs:
         operations, total = await self._service.page(selection)
         pagination: dict[str, Any] = {"page": page, "size": limit, "totalElements": total}
         if len(operations) == limit and (before is not None or skip + limit < total):
-            pagination["next"] = _written_cursor(operations[-1].id)
+            pagination["next"] = written_cursor(operations[-1].id)
         await call.json(200, wire.page_document(map(wire.job_row, operations), pagination))
 
     async def logs(self, call: Call, id: str) -> None:
         """`GET /jobs/{id}/logs`: a page as JSON, all of it as text, or followed as a stream, by `Accept`."""
         operation = await self._service.get(id, call.owner)
-        query = _Query(call)
+        query = Query(call)
         limit = query.number("limit", LINES_DEFAULT, 1, LINES_LIMIT)
         after = query.line_cursor()
         query.check()
@@ -67,7 +66,7 @@ class Jobs:
                 lines = await self._service.lines(id, after, limit)
                 pagination: dict[str, Any] = {"size": limit, "totalElements": operation.lines}
                 if len(lines) == limit and lines[-1].line < operation.lines:
-                    pagination["next"] = _written_cursor(str(lines[-1].line))
+                    pagination["next"] = written_cursor(str(lines[-1].line))
                 await call.json(200, wire.page_document(map(wire.log_document, lines), pagination))
             case "text/plain":
                 await self._text(call, id, after)
@@ -134,72 +133,6 @@ def _event(line: LogLine) -> str:
 def _resumed(call: Call, after: int) -> int:
     last = call.header(b"last-event-id")
     return int(last) if last.isascii() and last.isdigit() and len(last) < 10 else after
-
-
-def _written_cursor(position: str) -> str:
-    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
-
-
-def _read_cursor(text: str) -> str:
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        return ""
-
-
-class _Query:
-    """Query parameters, read with care: every wrong one is named at once (422 `invalid-parameter`)."""
-
-    def __init__(self, call: Call) -> None:
-        try:
-            self._pairs = call.query()
-        except ValueError:
-            raise InvalidParameter("There are too many parameters.", errors=[]) from None
-        self._errors: list[dict[str, str]] = []
-
-    def check(self) -> None:
-        """Raises `InvalidParameter` if anything was wrong."""
-        if self._errors:
-            raise InvalidParameter(f"{self._errors[0]['parameter']}: {self._errors[0]['detail']}.", errors=self._errors)
-
-    def all(self, name: str) -> list[str]:
-        return [value for key, value in self._pairs if key == name]
-
-    def number(self, name: str, default: int, least: int, most: int) -> int:
-        values = self.all(name)
-        if not values:
-            return default
-        text = values[-1]
-        if text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most:
-            return int(text)
-        return self._wrong(name, f"a whole number from {least} to {most}", default)
-
-    def statuses(self) -> tuple[Status, ...] | None:
-        values = [part for value in self.all("status") for part in value.split(",")]
-        known = [Status(value) for value in values if value in Status.__members__]
-        if len(known) != len(values):
-            self._wrong("status", "one of " + ", ".join(Status), 0)
-        return tuple(known) or None
-
-    def cursor(self) -> str | None:
-        values = self.all("cursor")
-        if not values:
-            return None
-        position = _read_cursor(values[-1])
-        if not is_operation_id(position):
-            self._wrong("cursor", "a cursor as `pagination.next` gave it", 0)
-        return position
-
-    def line_cursor(self) -> int:
-        values = self.all("cursor")
-        position = _read_cursor(values[-1]) if values else "0"
-        if position.isascii() and position.isdigit() and len(position) < 10:
-            return int(position)
-        return self._wrong("cursor", "a cursor as `pagination.next` gave it", 0)
-
-    def _wrong(self, name: str, detail: str, instead: int) -> int:
-        self._errors.append({"parameter": name, "detail": f"has to be {detail}"})
-        return instead
 
 
 def operation_of(job: str) -> str:

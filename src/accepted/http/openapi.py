@@ -19,6 +19,7 @@ from .call import JSON, NO_STORE, NOSNIFF, Call
 from .openapi_parts import operation, parameter, refusals
 from .openapi_paths import OF_BODY, OF_OPERATION, OF_WRITE, accepted, ended, fixed, result
 from .openapi_schemas import Schema, contract_schemas
+from .openapi_streams import streams
 
 _BASES_KEPT = 16  # a prefix may have parameters, so there may be many; one document is made in milliseconds
 _DESCRIPTION = (
@@ -28,6 +29,7 @@ _DESCRIPTION = (
 _TAGS = {
     "submit": "Start an operation.",
     "operations": "Watch it, cancel it, try it again.",
+    "streams": "Follow it as it goes on.",
     "results": "What operations returned.",
     "jobs": "The operator's view.",
     "health": "The server itself.",
@@ -74,7 +76,7 @@ def described(registry: Iterable[Registered]) -> tuple[dict[str, Schema], dict[s
         paths.setdefault(registered.path, {})["post"] = _submit(registered, output, components)
         if registered.result is not None:
             paths.setdefault(registered.result, {})["get"] = _resource(registered, output)
-    for path, method, found in fixed(outputs):
+    for path, method, found in (*fixed(outputs), *streams()):
         paths.setdefault(path, {})[method] = found
     return paths, components
 

@@ -158,7 +158,8 @@ def _cancelled() -> Schema:
 
 def _links() -> Schema:
     actions = {"cancel": LINK, "result": LINK, "retry": LINK, "retriedBy": LINK}
-    return closed({"self": LINK, "job": LINK}, actions, description="What can be done next.")
+    always = {"self": LINK, "stream": LINK, "websocket": LINK, "job": LINK}
+    return closed(always, actions, description="What can be done next.")
 
 
 def _progress() -> Schema:

@@ -17,8 +17,6 @@ from . import body
 from .call import NO_STORE, VARY_PREFER, Call, Header
 from .headers import Preferences, idempotency_key, matches, traceparent
 
-REASON_LIMIT = 1000
-
 
 class Operations:
     """The endpoints under `/operations/{id}`, and the submit of each registered operation."""
@@ -136,11 +134,7 @@ class Operations:
         value = body.parse(raw)
         if not isinstance(value, dict):
             raise InvalidRequest("The body is an object.", errors=[{"pointer": "", "detail": "not an object"}])
-        reason = value.get("reason")
-        if reason is not None and (not isinstance(reason, str) or len(reason) > REASON_LIMIT):
-            detail = f"a text of at most {REASON_LIMIT} characters"
-            raise InvalidRequest("The reason does not fit.", errors=[{"pointer": "/reason", "detail": detail}])
-        return reason.replace("\0", "\N{REPLACEMENT CHARACTER}") if reason else None
+        return body.reason(value)
 
     async def retry(self, call: Call, id: str) -> None:
         """`POST /operations/{id}/retry`."""

@@ -38,6 +38,7 @@ class Hint(msgspec.Struct, frozen=True, array_like=True):
     due_at: int = 0
     cancelling: bool = False
     attempt: int = 0
+    sequence: int = 0
 
 
 class Work(NamedTuple):
@@ -116,6 +117,11 @@ class Store(Protocol):
     async def events(self, id: str, after: int, limit: int) -> list[Event]:
         """Events of one operation with a sequence greater than `after`, in order."""
 
+    async def news(self, after: Mapping[str, int], limit: int) -> list[Event]:
+        """Events of several operations, of each those with a sequence greater than its own number, in order; of at
+        most `limit` in all, those of an operation are its first.
+        """
+
     async def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
         """Lines of its log with a number greater than `after`, in order."""
 
@@ -159,6 +165,7 @@ def hint_of(operation: Operation) -> Hint:
         operation.due_at,
         operation.cancellation is not None and operation.ended_at is None,
         operation.attempt,
+        operation.sequence,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -119,6 +119,9 @@ class SqliteStore:
 
     async def events(self, id: str, after: int, limit: int) -> list[Event]:
         return await self._apart(lambda: self._lister.events(id, after, limit))
+
+    async def news(self, after: Mapping[str, int], limit: int) -> list[Event]:
+        return await self._apart(lambda: self._lister.news(after, limit))
 
     async def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
         return await self._apart(lambda: self._lister.lines(id, after, limit))

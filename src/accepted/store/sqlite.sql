@@ -69,6 +69,10 @@ UPDATE operation SET record = ? WHERE id = ?;
 -- One event.
 INSERT INTO event (operation, sequence, body) VALUES (?, ?, ?);
 
+-- name: compact_events
+-- The first events of a long operation, up to a number, by (operation, sequence).
+DELETE FROM event WHERE operation = ? AND sequence <= ?;
+
 -- name: put_payload
 -- An input or a checkpoint.
 INSERT INTO payload (operation, name, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body;
@@ -194,6 +198,10 @@ SELECT id FROM operation WHERE owner = ? AND type = ? AND status = ? AND id < ? 
 -- name: events
 -- Events of an operation, by (operation, after, limit).
 SELECT body FROM event WHERE operation = ? AND sequence > ? ORDER BY sequence LIMIT ?;
+
+-- name: news
+-- Events of several operations, by ({operation: after}, limit). CROSS JOIN keeps the order of the loops: one seek for each.
+SELECT body FROM json_each(?) AS wanted CROSS JOIN event ON event.operation = wanted.key AND event.sequence > wanted.value LIMIT ?;
 
 -- name: lines
 -- Lines of a log, by (operation, after, limit).

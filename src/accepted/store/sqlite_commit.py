@@ -171,6 +171,8 @@ def save(connection: apsw.Connection, changes: Changes, now: Now) -> None:
     unmoved = ((id, operation) for id, operation in changes.changed.items() if id not in changes.moved)
     many("update_operation", [(_encode(operation), id) for id, operation in unmoved])
     many("insert_event", [(e.operation_id, e.sequence, _encode(e)) for e in changes.events])
+    for compacted in changes.compacted.items():
+        connection.execute(SQL["compact_events"], compacted)
     _save_payloads(connection, changes)
     _save_workers(connection, changes, now)
     for id, attempt in changes.dropped_chunks.items():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -76,6 +77,10 @@ class Reader:
 
     def events(self, id: str, after: int, limit: int) -> list[Event]:
         return [_decode_event(body) for body in self._column("events", (id, after, limit))]
+
+    def news(self, after: Mapping[str, int], limit: int) -> list[Event]:
+        wanted = msgspec.json.encode(after).decode()
+        return [_decode_event(body) for body in self._column("news", (wanted, limit))]
 
     def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
         return [_decode_line(body) for body in self._column("lines", (id, after, limit))]

@@ -1,0 +1,222 @@
+"""Someone's place in the events of one or many operations: what a stream tells next.
+
+A follower has positions and no buffer. It takes from the channels what is new and, where it has fallen behind them or
+comes back after a while, from the store. What has been compacted meanwhile is said with a reset, never passed over in
+silence (guarantee E5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+from ..contract.event import Event, event_of
+from ..contract.operation import TERMINAL, LogLine, Operation
+from ..store.protocol import Store
+from .channel import Channel, Told, Waiter
+from .relay import Relay
+
+PAGE = 250
+
+
+class Position(NamedTuple):
+    """The last event and the last line of the log that a reader has seen."""
+
+    event: int
+    line: int = 0
+
+
+class News(NamedTuple):
+    """One thing to tell, and where the reader stands after it: an event (`told`), a reset with the state to go on
+    from, or a line of the log.
+    """
+
+    operation_id: str
+    position: Position
+    told: Told | None
+    line: LogLine | None = None
+    reset: bool = False
+
+
+class _Place:
+    __slots__ = ("channel", "event", "line")
+
+    def __init__(self, channel: Channel, position: Position) -> None:
+        self.channel = channel
+        self.event, self.line = position
+
+
+class Follower(Waiter):
+    """A context manager: what it follows is let go at its end.
+
+    A `lasting` one goes on when there is nothing left to follow.
+    """
+
+    __slots__ = ("_first", "_lasting", "_logs", "_nudged", "_places", "_relay", "_store")
+
+    def __init__(self, relay: Relay, store: Store, *, logs: bool = False, lasting: bool = False) -> None:
+        super().__init__()
+        self._lasting = lasting
+        self._nudged = False
+        self._relay = relay
+        self._store = store
+        self._logs = logs
+        self._places: dict[str, _Place] = {}
+        self._first: list[News] = []
+
+    @property
+    def following(self) -> int:
+        """How many operations are followed that have not told their end yet."""
+        return len(self._places)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come: all has been told, or the server is about to stop."""
+        return self._relay.ending or not (self._places or self._first or self._lasting)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the server stops while there was more to come."""
+        return self._relay.ending and bool(self._places or self._lasting)
+
+    def nudge(self) -> None:
+        """Have `news` return now, also with nothing."""
+        self._nudged = True
+        self.wake()
+
+    def follows(self, operation_id: str) -> bool:
+        """Whether there is more to come of this operation."""
+        return operation_id in self._places
+
+    # --- what is followed
+
+    def join(self, operation_id: str) -> Channel:
+        """Be told of the operation; to be called before it is read, so that nothing falls between."""
+        return self._relay.join(operation_id, self, logs=self._logs)
+
+    def leave(self, channel: Channel) -> None:
+        """Take back a `join` that came to nothing."""
+        self._relay.leave(channel, self, logs=self._logs)
+
+    def begin(self, channel: Channel, operation: Operation, after: Position | None) -> None:
+        """Follow an operation as it was read after the join: from now on with its present state, or after a position.
+
+        A position that lies before us or whose history is gone gets a reset.
+        """
+        self._relay.begin(channel, operation)
+        position = self._start(operation, after)
+        complete = not self._logs or position.line >= operation.lines
+        if operation.terminal and complete and position.event >= operation.sequence:
+            self.leave(channel)
+        else:
+            self._places[operation.id] = _Place(channel, position)
+        self.wake()
+
+    def _start(self, operation: Operation, after: Position | None) -> Position:
+        """Where to go on from. The end of an operation is told as such, after its log and after a reset."""
+        before_end = operation.sequence - 1 if operation.terminal else operation.sequence
+        if after is not None and after.event <= operation.sequence:
+            return after
+        if after is None and operation.terminal:
+            return Position(before_end)
+        told = Told(event_of(operation), None)
+        self._first.append(News(operation.id, Position(before_end), told, reset=after is not None))
+        return Position(before_end)
+
+    def drop(self, operation_id: str) -> bool:
+        """Follow an operation no more; whether it was followed."""
+        place = self._places.pop(operation_id, None)
+        if place is not None:
+            self.leave(place.channel)
+        return place is not None
+
+    def __enter__(self) -> Self:
+        self._relay.followers.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._relay.followers.discard(self)
+        for operation_id in list(self._places):
+            self.drop(operation_id)
+
+    # --- what is new
+
+    async def news(self) -> list[News]:
+        """What has come since the last call, at once or as soon as anything does; empty when woken for nothing."""
+        found, self._first = self._first, []
+        while not found:
+            for place in list(self._places.values()):
+                found += self._known(place) or await self._read(place)
+            if self._nudged or self.over:
+                break
+            if not found:
+                await self.wait()
+        self._nudged = False
+        return found
+
+    def _is_behind(self, place: _Place) -> bool:
+        channel = place.channel
+        return channel.sequence > place.event or (self._logs and channel.line > place.line)
+
+    def _known(self, place: _Place) -> list[News]:
+        """What the channel has; empty also where the store has to be asked."""
+        told = place.channel.since(place.event)
+        if not self._logs:
+            return self._events(place, told) if told else []
+        lines = place.channel.lines_since(place.line)
+        if told is None or lines is None:
+            return []
+        return self._lines(place, lines) + self._events(place, told)
+
+    async def _read(self, place: _Place) -> list[News]:
+        if not self._is_behind(place):
+            return []
+        id = place.channel.id
+        events = await self._store.events(id, place.event, PAGE)
+        if self._logs:
+            lines = await self._store.lines(id, place.line, PAGE)
+            if lines:
+                self.wake()  # there may be more, and the end has to wait for all of them
+                return self._lines(place, lines)
+        if not events:
+            self.drop(id)  # it has expired
+            return []
+        if len(events) == PAGE:
+            self.wake()
+        if events[0].sequence != place.event + 1:
+            return await self._reset(place)
+        return self._events(place, [Told(event, await self._end(event)) for event in events])
+
+    async def _reset(self, place: _Place) -> list[News]:
+        """Some events are gone. What is over is told with the event before its end, so that the end still comes."""
+        operation = await self._store.operation(place.channel.id)
+        if not isinstance(operation, Operation):
+            self.drop(place.channel.id)
+            return []
+        event = event_of(operation)
+        if operation.terminal:
+            (event, *_) = await self._store.events(operation.id, operation.sequence - 2, 1)
+        place.event = event.sequence
+        self.wake()
+        return [News(operation.id, Position(place.event, place.line), Told(event, None), reset=True)]
+
+    async def _end(self, event: Event) -> Operation | None:
+        if event.status not in TERMINAL:
+            return None
+        operation = await self._store.operation(event.operation_id)
+        return operation if isinstance(operation, Operation) else None
+
+    def _events(self, place: _Place, told: Sequence[Told]) -> list[News]:
+        id, line = place.channel.id, place.line
+        found = [News(id, Position(each.event.sequence, line), each) for each in told]
+        if found:
+            place.event = found[-1].position.event
+            if told[-1].event.status in TERMINAL:
+                self.drop(id)
+        return found
+
+    def _lines(self, place: _Place, lines: Sequence[LogLine]) -> list[News]:
+        id, event = place.channel.id, place.event
+        if lines:
+            place.line = lines[-1].line
+        return [News(id, Position(event, line.line), None, line) for line in lines]
