@@ -40,6 +40,35 @@ def embedded(directory: Path) -> Command:
     return Command(name="embedded", argv=argv, directory=directory, environment=_environment(directory))
 
 
+def live(directory: Path, which: str) -> Command:
+    """What is followed: "published" or "bare" of bench.live, with WebSocket set as `accepted serve` sets it."""
+    sockets = ("--ws", "websockets-sansio", "--ws-max-size", "16384", "--ws-per-message-deflate", "false")
+    argv = (
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "--factory",
+        f"bench.live:{which}",
+        *UVICORN,
+        *sockets,
+        "--lifespan",
+        "off",
+    )
+    return Command(name=which, argv=argv, directory=directory, environment=_environment(directory), ready="/health")
+
+
+def telling(directory: Path) -> Command:
+    """`accepted serve` with one worker process, of a function that reports now and then."""
+    argv = (script(), "serve", "bench.live:telling", "--host", "127.0.0.1", "--port", "{port}", "--workers", "1")
+    return Command(name="telling", argv=argv, directory=directory, environment=_environment(directory))
+
+
+def publish(server: Server) -> None:
+    """Publish one event."""
+    with Client(server.port) as client:
+        client.post("/publish", b"0")
+
+
 def serve(directory: Path, workers: int) -> Command:
     """`accepted serve`: a web process, and so many worker processes."""
     argv = (script(), "serve", APPLICATION, "--host", "127.0.0.1", "--port", "{port}", "--workers", str(workers))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from bench.figure import Result
-from bench.quantity import accept, complete, drain, history, memory, peers, single, start, status
+from bench.quantity import accept, complete, drain, fanout, history, idle, memory, news, peers, single, start, status
 from bench.setting import Setting
 
 
@@ -33,5 +33,8 @@ QUANTITIES: Mapping[str, Quantity] = {
     "history": Quantity(
         "the cost of requests with 1,000,000 finished operations behind them against 1,000", history.measure
     ),
+    "fanout": Quantity("events to 1,000 followers against a bare ASGI loop, and their delay", fanout.measure),
+    "idle": Quantity("memory and processor time of streams on which nothing happens", idle.measure),
+    "news": Quantity("from attempt.progress in a worker process to the byte at a client", news.measure),
     "memory": Quantity("memory of the web process after 100,000 operations", memory.measure),
 }

@@ -28,6 +28,12 @@ def configure(format: str, level: str = "INFO") -> None:
     root.setLevel(level)
     for chatty in ("httpx2", "uvicorn"):
         logging.getLogger(chatty).setLevel("WARNING")
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """uvicorn takes a WebSocket handshake that is answered with a problem in HTTP for one that was forgotten."""
+    return record.msg != "ASGI callable returned without completing handshake."
 
 
 class StandardError(logging.Handler):

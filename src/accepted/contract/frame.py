@@ -49,6 +49,11 @@ def sse_event(event: Event, end: Operation | None, base: str) -> bytes:
     return _sse(kind(event), encode(event_document(event, end, base)))
 
 
+def sse_numbered(event: Event, end: Operation | None, base: str) -> bytes:
+    """The same with the id that it has for readers of this one operation."""
+    return b"id: %d\n" % event.sequence + sse_event(event, end, base)
+
+
 def sse_reset(event: Event, end: Operation | None, base: str) -> bytes:
     """That some history is gone, with the state to go on from (guarantee E5)."""
     return _sse("reset", encode(event_document(event, end, base)))

@@ -7,7 +7,7 @@ silence (guarantee E5).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self
 
 from ..contract.event import Event, event_of
@@ -52,10 +52,14 @@ class Follower(Waiter):
     A `lasting` one goes on when there is nothing left to follow.
     """
 
-    __slots__ = ("_first", "_lasting", "_logs", "_nudged", "_places", "_relay", "_store")
+    __slots__ = ("_first", "_lasting", "_logs", "_nudged", "_places", "_relay", "_store", "offer")
 
     def __init__(self, relay: Relay, store: Store, *, logs: bool = False, lasting: bool = False) -> None:
         super().__init__()
+        self.offer: Callable[[Sequence[Told]], bool] | None = None
+        """Takes events at once, without waking whoever waits in `news`; False where it cannot. Only for a follower of
+        one operation, without its log.
+        """
         self._lasting = lasting
         self._nudged = False
         self._relay = relay
@@ -138,6 +142,24 @@ class Follower(Waiter):
         self._relay.followers.discard(self)
         for operation_id in list(self._places):
             self.drop(operation_id)
+
+    def wake(self) -> None:
+        """There is news."""
+        if self.offer is None or self._future is None or not self._offered(self.offer):
+            super().wake()
+
+    def _offered(self, offer: Callable[[Sequence[Told]], bool]) -> bool:
+        """Whether what is new could be handed over here; the end of an operation never is, for it ends a stream."""
+        if len(self._places) != 1 or self._nudged or self._relay.ending:
+            return False
+        (place,) = self._places.values()
+        told = place.channel.since(place.event)
+        if not told or told[-1].event.status in TERMINAL:
+            return told is not None and not told
+        if not offer(told):
+            return False
+        place.event = told[-1].event.sequence
+        return True
 
     # --- what is new
 

@@ -7,9 +7,8 @@ each every 15 seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, Self, cast
 
 from starlette.types import Message, Send
 
@@ -22,16 +21,37 @@ SEND_TIMEOUT = 10.0  # seconds that one message may wait for its reader (guarant
 
 
 class Stream:
-    """One open stream: whom it follows for, and the task that sends on it."""
+    """One open stream of the running task, as a context manager: whom it follows for, and how it sends.
 
-    __slots__ = ("_pulse", "_send", "cut", "follower", "task")
+    What is raised inside because its reader was cut off ends here.
+    """
 
-    def __init__(self, pulse: Pulse, follower: Follower, send: Send) -> None:
+    __slots__ = ("_bucket", "_flow", "_kind", "_pulse", "_send", "cut", "follower", "task")
+
+    def __init__(self, pulse: Pulse, kind: str, follower: Follower, send: Send, bucket: set[Stream]) -> None:
         self._pulse = pulse
+        self._kind = kind
+        self._bucket = bucket
         self._send = send
+        self._flow = getattr(getattr(send, "__self__", None), "flow", None)
         self.follower = follower
         self.task: asyncio.Task[Any] | None = asyncio.current_task()
         self.cut = False
+
+    def __enter__(self) -> Self:
+        self._bucket.add(self)
+        self._pulse.opened(self._kind)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        self._bucket.discard(self)
+        self._pulse.closed(self._kind)
+        if not (self.cut and isinstance(error, asyncio.CancelledError)):
+            return False
+        if self.task is not None:
+            self.task.uncancel()
+        _abort(self._send)
+        return True
 
     async def send(self, message: Message) -> None:
         """Send, for as long as the reader takes; one that takes too long is cut off."""
@@ -41,6 +61,21 @@ class Stream:
         finally:
             self._pulse.sending.pop(self, None)
 
+    def offer(self, message: Message) -> bool:
+        """Send at once, without waiting, where the server says that it can take bytes now (uvicorn does); else False.
+
+        Waking the task of each stream would cost as much as writing to it does.
+        """
+        if self._flow is None or self._flow.write_paused:
+            return False
+        sending = cast(Coroutine[Any, Any, None], self._send(message))
+        try:
+            sending.send(None)
+        except StopIteration:
+            return True
+        sending.close()  # it waits after all, and has written nothing yet
+        return False
+
 
 class Pulse:
     """All open streams, and the timer they share while there are any."""
@@ -49,42 +84,30 @@ class Pulse:
         self._clock = clock
         self._metrics = metrics
         self._beating: list[set[Stream]] = [set() for _ in range(BEAT)]
+        self._silent: set[Stream] = set()
         self._turn = 0
         self._open = 0
         self._timer: asyncio.Task[None] | None = None
         self.now = 0.0
         self.sending: dict[Stream, float] = {}
 
-    @contextmanager
-    def stream(self, kind: str, follower: Follower, send: Send, *, beats: bool) -> Iterator[Stream]:
-        """A stream of the running task, counted as `kind`. Its follower is nudged at each beat, if it `beats`.
+    def stream(self, kind: str, follower: Follower, send: Send, *, beats: bool) -> Stream:
+        """A stream of the running task, counted as `kind`. Its follower is nudged at each beat, if it `beats`."""
+        # The turn that has just been comes round in BEAT seconds.
+        return Stream(self, kind, follower, send, self._beating[self._turn - 1] if beats else self._silent)
 
-        What is raised inside because its reader was cut off ends here.
-        """
-        stream = Stream(self, follower, send)
-        bucket = self._beating[self._turn - 1] if beats else set()  # whose turn has just been: it comes in BEAT seconds
-        bucket.add(stream)
-        gauge = self._metrics.streams.labels(kind)
-        gauge.inc()
-        self._begin()
-        try:
-            yield stream
-        except asyncio.CancelledError:
-            if not stream.cut:
-                raise
-            if stream.task is not None:
-                stream.task.uncancel()
-            _abort(send)
-        finally:
-            bucket.discard(stream)
-            gauge.dec()
-            self._open -= 1
-
-    def _begin(self) -> None:
+    def opened(self, kind: str) -> None:
+        """One more is open."""
+        self._metrics.streams.labels(kind).inc()
         self._open += 1
         if self._timer is None or self._timer.done():
             self.now = self._clock.monotonic()
             self._timer = asyncio.get_running_loop().create_task(self._run())
+
+    def closed(self, kind: str) -> None:
+        """One less is open."""
+        self._metrics.streams.labels(kind).dec()
+        self._open -= 1
 
     async def _run(self) -> None:
         while self._open:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Sequence
 
 from ..contract import frame
 from ..contract.operation import is_operation_id
 from ..contract.problem import InvalidParameter, OperationNotFound
+from ..engine.channel import Told
 from ..engine.follower import Follower, News, Position
 from ..service import Service
 from ..store.protocol import StoreUnavailable
@@ -64,6 +66,8 @@ class Streams:
                 await call.send({"type": "http.response.body", "body": b""})
                 return
             with self._pulse.stream("sse", follower, call.send, beats=True) as stream:
+                if not (many or logs):
+                    follower.offer = _Offer(stream, call.base)
                 await self._tell(call, stream, follower, bookmark)
 
     async def _tell(self, call: Call, stream: Stream, follower: Follower, bookmark: Bookmark) -> None:
@@ -84,6 +88,21 @@ class Streams:
             gone.cancel()
         last = b": the server is about to stop\n" + _retry() if follower.interrupted else b""
         await stream.send({"type": "http.response.body", "body": last})
+
+
+class _Offer:
+    """The short way of an event to a stream that waits: written once for all, and sent where it is."""
+
+    __slots__ = ("_base", "_stream")
+
+    def __init__(self, stream: Stream, base: str) -> None:
+        self._stream = stream
+        self._base = base
+
+    def __call__(self, told: Sequence[Told]) -> bool:
+        parts = [each.written(frame.sse_numbered, self._base) for each in told]
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        return self._stream.offer({"type": "http.response.body", "body": body, "more_body": True})
 
 
 def _written(batch: list[News], bookmark: Bookmark, base: str) -> bytes:
