@@ -10,6 +10,7 @@ import hashlib
 import json
 from typing import Any
 
+import msgspec
 from starlette.types import Receive
 
 from ..contract.problem import BodyTooLarge, InvalidJson, InvalidRequest, Overloaded, UnsupportedMediaType
@@ -19,6 +20,7 @@ MEMBER_LIMIT = 10_000  # safe defaults
 REASON_LIMIT = 1000  # characters of the reason for a cancel
 _INTEGER_LIMIT = 2**63
 _BRACKETS = (b"{", b"[")
+_SPACED_COLONS = (b" :", b"\t:", b"\n:", b"\r:")
 
 
 async def read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
@@ -54,6 +56,47 @@ def check_type(headers: dict[bytes, bytes]) -> None:
 
 def parse(body: bytes) -> Any:
     """The value of strict JSON. Raises `InvalidJson`, saying what and where."""
+    try:
+        return _plain(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _strict(body)
+
+
+_decode = msgspec.json.Decoder().decode
+
+
+def _plain(body: bytes) -> Any:
+    """The value of a body in which nothing can hide that msgspec would let pass; it reads several times as fast.
+
+    Without escapes there are no surrogates, and every quote begins or ends a string. So where no space stands before a
+    colon, each member that was written shows as `":`: if there are no more of those than members in the value, none
+    was written twice. Raises ValueError where anything is in doubt.
+    """
+    members = body.count(b'":')
+    spaced = body.count(b":") != members and any(colon in body for colon in _SPACED_COLONS)
+    deep = body.count(b"{") + body.count(b"[") > DEPTH_LIMIT
+    if spaced or deep or members > MEMBER_LIMIT or b"\\" in body:
+        raise ValueError("doubtful")
+    value = _decode(body)
+    if _count_members(value) != members:
+        raise ValueError("doubtful")
+    return value
+
+
+def _count_members(value: Any) -> int:
+    kind = type(value)
+    if kind is str:
+        return 0
+    if kind is dict:
+        return len(value) + sum(map(_count_members, value.values()))
+    if kind is list:
+        return sum(map(_count_members, value))
+    if kind is int and not -_INTEGER_LIMIT <= value < _INTEGER_LIMIT:
+        raise ValueError("doubtful")
+    return 0
+
+
+def _strict(body: bytes) -> Any:
     try:
         value = _decoder.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
