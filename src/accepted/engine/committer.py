@@ -1,8 +1,8 @@
 """The one way down: transitions wait here for the next group commit (house, section 5).
 
-There is no timer. Whatever has come while the previous commit was under way is the next batch: idle, a batch of one
-without delay; busy, the batch grows by itself. A batch that fails for what is in it is halved until the culprit
-stands alone; one that fails because the store is not usable fails as a whole.
+There is no timer. What has come while the previous commit was under way, and in the turn of the loop that follows it,
+is the next batch: idle, a batch of one without delay; busy, the batch grows by itself. A batch that fails for what is
+in it is halved until the culprit stands alone; one that fails because the store is not usable fails as a whole.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Committer:
         try:
             while self._waiting or not self._stopping:
                 await self._wake.wait()
+                await asyncio.sleep(0)  # what this turn of the loop still brings rides along
                 await self._next()
         finally:
             self._ended = True  # nobody may wait for a commit that will never be made
