@@ -36,6 +36,9 @@ def _is_news(record: logging.LogRecord) -> bool:
     return record.msg != "ASGI callable returned without completing handshake."
 
 
+_UNFORMATTED = logging.Formatter()
+
+
 class StandardError(logging.Handler):
     """Whole lines in each write, so that those of several processes do not mix."""
 
@@ -45,8 +48,9 @@ class StandardError(logging.Handler):
     def emit_many(self, records: Sequence[logging.LogRecord]) -> None:
         """All of them in one write; a commit under load has hundreds."""
         try:
-            text = "".join([self.format(record) + "\n" for record in records if record.levelno >= self.level])
-            os.write(2, text.encode("utf-8", "replace"))
+            format = (self.formatter or _UNFORMATTED).format
+            lines = [format(record) for record in records if record.levelno >= self.level]
+            os.write(2, "\n".join([*lines, ""]).encode("utf-8", "replace"))
         except OSError:
             pass  # nobody reads standard error any more; that must not fail the work
         except Exception:
@@ -57,11 +61,13 @@ class TextLines(logging.Formatter):
     """For people."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{_time(record)} {record.levelname:<7} {escaped(record.getMessage())}"
-        if hasattr(record, "operation_type"):
-            line += escaped(f"  type={record.operation_type} attempt={getattr(record, 'attempt', '')}")
-            if trace := getattr(record, "traceparent", None):
-                line += escaped(f" traceparent={trace}")
+        members = record.__dict__
+        line = f"{_time(record)} {record.levelname:<7} {record.getMessage()}"
+        if "operation_type" in members:
+            line += f"  type={members['operation_type']} attempt={members.get('attempt', '')}"
+            if trace := members.get("traceparent"):
+                line += f" traceparent={trace}"
+        line = escaped(line)
         if record.exc_info and record.exc_info[1] is not None:
             text = "".join(traceback.format_exception(record.exc_info[1])).rstrip()
             line += "\n" + "\n".join("    " + escaped(part) for part in text.split("\n"))

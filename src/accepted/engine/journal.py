@@ -18,6 +18,7 @@ from ..store.protocol import Committed
 
 log = logging.getLogger("accepted.operation")
 
+_NAMES = {level: logging.getLevelName(level) for level in (logging.DEBUG, logging.INFO, logging.WARNING)}
 _NEW = logging.makeLogRecord({"name": log.name, "process": os.getpid()}).__dict__
 
 
@@ -29,7 +30,7 @@ class Line(logging.LogRecord):
             _NEW,
             msg=message,
             levelno=level,
-            levelname=logging.getLevelName(level),
+            levelname=_NAMES[level],
             created=event.at / 1000,
             msecs=float(event.at % 1000),
             operation_id=operation.id,
@@ -39,6 +40,7 @@ class Line(logging.LogRecord):
         )
 
 
+_LEVELS = {"progress": logging.DEBUG, "failed": logging.WARNING}
 _ENDS = {
     Status.COMPLETED: "completed",
     Status.COMPLETED_WITH_ERRORS: "completed with errors",
@@ -49,10 +51,15 @@ _ENDS = {
 
 def on_commit(committed: Committed, _seconds: float) -> None:
     """Follows the feed."""
-    operations = {operation.id: operation for operation in committed.operations}
+    if not log.isEnabledFor(logging.WARNING):
+        return
+    events = committed.events
+    if not log.isEnabledFor(logging.INFO):
+        events = [event for event in events if event.status is Status.FAILED]
+    operations = {operation.id: operation for operation in committed.operations if events}
     lines: list[logging.LogRecord] = [
         line
-        for event in committed.events
+        for event in events
         if (operation := operations.get(event.operation_id)) is not None
         and (line := _line(event, operation)) is not None
     ]
@@ -63,7 +70,7 @@ def on_commit(committed: Committed, _seconds: float) -> None:
 
 def _line(event: Event, operation: Operation) -> Line | None:
     word = _word(event, operation)
-    level = logging.DEBUG if word == "progress" else logging.WARNING if word == "failed" else logging.INFO
+    level = _LEVELS.get(word, logging.INFO)
     if not log.isEnabledFor(level):
         return None
     detail = f": {operation.error.detail}" if word == "failed" and operation.error is not None else ""
