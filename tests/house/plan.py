@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 # Inside a room, as it is drawn: a file imports only files that stand after it. The room's __init__ stands before all.
 ORDERS: dict[str, tuple[str, ...]] = {
     "contract": (
-        "diagram", "fold", "lifecycle", "ledger", "transition", "frame", "wire", "webhook", "event", "operation",
+        "diagram", "fold", "lifecycle", "ledger", "transition", "frame", "form", "wire", "webhook", "event", "operation",
         "progress", "problem", "policy",
     ),
     "store": (

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from ..contract import wire
+from ..contract.form import accepted_body
 from ..contract.operation import Operation, Status
 from ..contract.problem import InvalidRequest
 from ..contract.transition import Key
@@ -14,8 +15,8 @@ from ..engine.registry import Registered
 from ..service import Service
 from ..settings import Settings
 from . import body
-from .call import NO_STORE, VARY_PREFER, Call, Header
-from .headers import Preferences, idempotency_key, matches, traceparent
+from .call import JSON, NO_STORE, NOSNIFF, VARY_PREFER, Call, Header
+from .headers import NO_PREFERENCES, Preferences, idempotency_key, matches, traceparent
 
 
 class Operations:
@@ -32,7 +33,9 @@ class Operations:
         call.flag("redirect", True)  # refused before anything is stored (guarantee D4)
         key_header = call.header(b"idempotency-key")
         key_value = idempotency_key(key_header) if b"idempotency-key" in call.headers else None
-        raw, value = await self._input(call, registered)
+        raw, value = self._input(
+            call, registered, await body.read(call.receive, call.headers, self._settings.body_limit)
+        )
         key = Key(registered.path, key_value, body.fingerprint(value)) if key_value is not None else None
         trace = traceparent(call.header(b"traceparent")) if b"traceparent" in call.headers else None
         accepted = await self._service.submit(registered, raw, owner=call.owner, key=key, trace=trace)
@@ -46,9 +49,8 @@ class Operations:
                 return
         await self._accepted(call, operation, preferred, accepted.replayed, replayed)
 
-    async def _input(self, call: Call, registered: Registered) -> tuple[bytes, Any]:
+    def _input(self, call: Call, registered: Registered, raw: bytes) -> tuple[bytes, Any]:
         """The input as bytes and as a JSON value, without the members that the contract reserves."""
-        raw = await body.read(call.receive, call.headers, self._settings.body_limit)
         if not raw and registered.input.type is ABSENT:
             return b"null", None
         body.check_type(call.headers)
@@ -64,11 +66,15 @@ class Operations:
         self, call: Call, operation: Operation, preferred: Preferences, replayed: bool, headers: tuple[Header, ...]
     ) -> None:
         advice = await self._service.advice(operation)
-        document = (wire.replayed_document if replayed else wire.accepted_document)(operation, call.base, advice)
-        location = (b"location", document["statusUrl"].encode())
+        if replayed:
+            document = wire.encode(wire.replayed_document(operation, call.base, advice))
+        else:
+            document = accepted_body(operation, call.base, advice)
+        location = (b"location", f"{call.base}/operations/{operation.id}".encode())
         retry_after = (b"retry-after", b"%d" % advice.recommended)
         applied = _applied(preferred, preferred.wait is not None)
-        await call.json(202, document, location, retry_after, VARY_PREFER, *applied, *headers)
+        known = (JSON, NO_STORE, NOSNIFF, location, retry_after, VARY_PREFER)
+        await call.answer(202, document, *known, *applied, *headers)
 
     # --- poll
 
@@ -78,7 +84,7 @@ class Operations:
         if not call.headers.keys().isdisjoint(_UNUSUAL):
             await self._status_with_conditions(call, operation)
             return
-        await self._answer(call, operation, Preferences(), False)
+        await self._answer(call, operation, NO_PREFERENCES, False)
 
     async def _status_with_conditions(self, call: Call, operation: Operation) -> None:
         preferred = call.preferences(self._settings.wait_limit)
@@ -141,7 +147,7 @@ class Operations:
         await body.read(call.receive, call.headers, self._settings.body_limit)
         trace = traceparent(call.header(b"traceparent"))
         operation = await self._service.retry(id, call.owner, trace)
-        await self._accepted(call, operation, Preferences(), operation.version > 1, ())
+        await self._accepted(call, operation, NO_PREFERENCES, operation.version > 1, ())
 
 
 _UNUSUAL = frozenset({b"prefer", b"if-none-match"})
@@ -155,5 +161,7 @@ def etag(operation: Operation) -> str:
 
 
 def _applied(preferred: Preferences, waited: bool) -> tuple[Header, ...]:
+    if preferred is NO_PREFERENCES:
+        return ()
     applied = preferred.applied(waited)
     return ((b"preference-applied", applied.encode()),) if applied else ()
