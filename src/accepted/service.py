@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import struct
+from collections.abc import AsyncIterator, Iterator
 from typing import Literal
 
 from .contract.event import Event
@@ -24,7 +25,7 @@ from .contract.problem import (
     StaleAttempt,
 )
 from .contract.transition import Accept, Accepted, Cancel, Key, Retried, Retry, Settle
-from .contract.wire import Advice, timestamp
+from .contract.wire import NO_ADVICE, Advice, timestamp
 from .engine.follower import Follower, Position
 from .engine.node import Node
 from .engine.registry import Registered
@@ -34,6 +35,7 @@ from .store.protocol import Selection
 Until = Literal["change", "end"]
 
 PAGE = 500
+_ENTROPY = struct.Struct("!HQ")
 
 
 class Ids:
@@ -43,7 +45,7 @@ class Ids:
     """
 
     def __init__(self) -> None:
-        self._pool = b""
+        self._pool: Iterator[tuple[int, int]] = iter(())
         self._at = 0
         self._last = 0
 
@@ -60,10 +62,10 @@ class Ids:
 
     def _bits(self) -> int:
         """74 random bits; each is given once."""
-        if not self._pool:
-            self._pool = os.urandom(2560)
-        taken, self._pool = self._pool[:10], self._pool[10:]
-        return int.from_bytes(taken) >> 6
+        for high, low in self._pool:
+            return high << 64 | low
+        self._pool = ((high & 1023, low) for high, low in _ENTROPY.iter_unpack(os.urandom(2560)))
+        return self._bits()
 
 
 class Service:
@@ -130,6 +132,8 @@ class Service:
 
     async def advice(self, operation: Operation) -> Advice:
         """What to tell about it beside the record."""
+        if operation.terminal:
+            return NO_ADVICE
         return await self._advice(operation, await self._store.now())
 
     async def wait(self, operation: Operation, owner: str | None, timeout: float, until: Until) -> Operation:

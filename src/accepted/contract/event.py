@@ -12,7 +12,7 @@ from .operation import Operation, Status
 from .progress import Progress
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One numbered event of one operation; `at` in milliseconds since the epoch."""
 
     operation_id: str

@@ -7,6 +7,7 @@ Times are integers: milliseconds since the epoch, UTC. Spans stored with an oper
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -33,7 +34,7 @@ TERMINAL = frozenset({Status.COMPLETED, Status.COMPLETED_WITH_ERRORS, Status.FAI
 SUCCEEDED = frozenset({Status.COMPLETED, Status.COMPLETED_WITH_ERRORS})
 
 
-class Now(msgspec.Struct, frozen=True):
+class Now(msgspec.Struct, frozen=True, gc=False):
     """The store's time inside one transaction, both in milliseconds.
 
     `wall` dates what clients see. `tick` never jumps and judges leases (guarantee T2): the boot clock of the machine
@@ -44,7 +45,7 @@ class Now(msgspec.Struct, frozen=True):
     tick: int
 
 
-class Warning(msgspec.Struct, frozen=True, omit_defaults=True):
+class Warning(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Something that went wrong without failing the operation; it then ends COMPLETED_WITH_ERRORS."""
 
     code: str
@@ -52,7 +53,7 @@ class Warning(msgspec.Struct, frozen=True, omit_defaults=True):
     affected_records: int | None = None
 
 
-class Artifact(msgspec.Struct, frozen=True, omit_defaults=True):
+class Artifact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A stored result of bytes: `size` bytes in chunks written by attempt `attempt`, `digest` their SHA-256 in hex."""
 
     media_type: str
@@ -65,7 +66,7 @@ class Artifact(msgspec.Struct, frozen=True, omit_defaults=True):
     """True for a JSON value too large to be kept in the record; it has no filename and no details of its own."""
 
 
-class Result(msgspec.Struct, frozen=True, omit_defaults=True):
+class Result(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a function returned: `value` (JSON, verbatim) or an artifact; `path` where it has a resource of its own."""
 
     value: msgspec.Raw = NO_JSON
@@ -75,7 +76,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     """The member that names the result's own resource, such as {"reportId": "rpt-..."}."""
 
 
-class Cancellation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Cancellation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A cancel request that was committed while an attempt ran; at tick `settle_at` the operation ends without it."""
 
     at: int
@@ -83,7 +84,7 @@ class Cancellation(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
 
 
-class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Operation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One operation, whole. `version` grows by one with each transition, `sequence` is the number of its last event."""
 
     id: str
@@ -127,7 +128,7 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.status in TERMINAL
 
 
-class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
+class LogLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One line of an operation's log; `line` counts from 1 over all attempts."""
 
     line: int
@@ -138,7 +139,7 @@ class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
     fields: dict[str, Any] = {}
 
 
-# Crockford's base 32 without i, l, o, u, in two digits at a time: 13 look-ups write an id.
+# Crockford's base 32 without i, l, o, u, in two digits at a time. The first ten digits are the time alone.
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(a + b for a in _DIGITS for b in _DIGITS)
 _ID_ALPHABET = frozenset(_DIGITS)
@@ -148,10 +149,18 @@ def operation_id(at: int, entropy: int) -> str:
     """`op-` and a UUIDv7 (RFC 9562, section 5.7) in 26 digits: `at` in milliseconds, `entropy` of which 74 bits
     are used.
     """
-    number = (at & 0xFFFF_FFFF_FFFF) << 80
-    number |= 0x7 << 76 | (entropy >> 62 & 0xFFF) << 64
-    number |= 0b10 << 62 | entropy & 0x3FFF_FFFF_FFFF_FFFF
-    return "op-" + "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
+    number = 0x7 << 76 | (entropy >> 62 & 0xFFF) << 64 | 0b10 << 62 | entropy & 0x3FFF_FFFF_FFFF_FFFF
+    return _time_digits(at & 0xFFFF_FFFF_FFFF) + _eight_digits(number >> 40) + _eight_digits(number & 0xFF_FFFF_FFFF)
+
+
+def _eight_digits(bits: int) -> str:
+    pairs = _PAIRS
+    return f"{pairs[bits >> 30]}{pairs[bits >> 20 & 1023]}{pairs[bits >> 10 & 1023]}{pairs[bits & 1023]}"
+
+
+@lru_cache(maxsize=4)  # many ids are made within a millisecond
+def _time_digits(at: int) -> str:
+    return "op-" + "".join([_PAIRS[at >> shift & 1023] for shift in (40, 30, 20, 10, 0)])
 
 
 def is_operation_id(text: str) -> bool:

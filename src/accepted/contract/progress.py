@@ -25,7 +25,7 @@ class PhaseStatus(StrEnum):
     COMPLETED = "COMPLETED"
 
 
-class Phase(msgspec.Struct, frozen=True, omit_defaults=True):
+class Phase(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One named part of an operation. `duration` is in seconds, `started_at` in milliseconds since the epoch."""
 
     name: str
@@ -36,7 +36,7 @@ class Phase(msgspec.Struct, frozen=True, omit_defaults=True):
     percentage: int | None = None
 
 
-class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """`current`, `total` and `message` belong to the running phase, `percentage` to the whole."""
 
     current: int | float | None = None

@@ -17,11 +17,11 @@ from .problem import Problem
 from .progress import Progress
 
 
-class Transition(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="transition", tag=True):
+class Transition(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="transition", tag=True, gc=False):
     """Base of all transitions."""
 
 
-class Key(msgspec.Struct, frozen=True):
+class Key(msgspec.Struct, frozen=True, gc=False):
     """An idempotency key as it came with a submit: same owner, route and `value` name one request.
 
     `fingerprint` is a digest of the body as JSON values.
@@ -82,7 +82,7 @@ class Resign(Transition, frozen=True):
     worker: str
 
 
-class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A line that a function logged, before it has its number."""
 
     at: int
@@ -91,7 +91,7 @@ class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     fields: dict[str, Any] = {}
 
 
-class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+class Report(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What an attempt has said since its last write; None, empty and NO_JSON mean nothing new.
 
     `checkpoint` and `partial` are JSON.
@@ -193,7 +193,7 @@ class Forget(Transition, frozen=True):
     lifetime: int = TOMBSTONE_LIFETIME_MS
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """Outcome of `Accept`: the operation, which is an older one if the key was `replayed`."""
 
     operation: Operation

@@ -25,7 +25,7 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class Advice(msgspec.Struct, frozen=True):
+class Advice(msgspec.Struct, frozen=True, gc=False):
     """What a server adds to a running operation when it is asked: estimates, and when to ask again.
 
     Seconds; `estimated` in ms.
@@ -35,6 +35,10 @@ class Advice(msgspec.Struct, frozen=True):
     minimum: float = 1.0
     estimated: int | None = None
     queue_position: int | None = None
+
+
+NO_ADVICE = Advice()
+"""There is nothing to add to an operation that has ended."""
 
 
 def timestamp(at: int) -> str:
@@ -164,7 +168,9 @@ def result_document(operation: Operation, base: str) -> Document:
     elif result is not None and result.value is not NO_JSON:
         raw = bytes(result.value)
         document = dict(_members(raw)) if raw[:1] == b"{" else {"value": result.value}
-    document |= (result.identity if result is not None else {}) | {"url": result_url(operation, base)}
+    if result is not None:
+        document |= result.identity
+    document["url"] = result_url(operation, base)
     if operation.warnings:
         document["warnings"] = [warning_document(warning) for warning in operation.warnings]
     return document

@@ -10,12 +10,14 @@ import time
 
 from ..contract.operation import Now, Operation, Status
 from ..contract.policy import poll_interval, remaining, typical
-from ..contract.wire import Advice
+from ..contract.wire import NO_ADVICE, Advice
 from ..store.protocol import Store
 
 HISTORY_LIFETIME = 2.0
 QUEUE_LIFETIME = 0.25
 QUEUE_SEEN = 1000  # positions beyond this are not told
+_NEVER: tuple[float, float | None] = (-HISTORY_LIFETIME, None)
+_NO_QUEUE: tuple[float, dict[str, int]] = (-QUEUE_LIFETIME, {})
 
 
 class Estimator:
@@ -31,9 +33,17 @@ class Estimator:
     async def advice(self, operation: Operation, now: Now) -> Advice:
         """What to tell about `operation` at `now`."""
         if operation.terminal:
-            return Advice()
-        usual = await self.usual(operation.type)
-        position = await self._position(operation)
+            return NO_ADVICE
+        clock = time.monotonic()
+        read_at, usual = self._usual.get(operation.type, _NEVER)
+        if clock - read_at > HISTORY_LIFETIME:
+            usual = await self.usual(operation.type)
+        position = None
+        if operation.status is Status.PENDING:
+            read_at, queue = self._queues.get(operation.type, _NO_QUEUE)
+            if clock - read_at > QUEUE_LIFETIME:
+                queue = await self._queue(operation.type)
+            position = queue.get(operation.id)
         before = await self._runs_before(operation, position) if usual is not None else 0
         rest = _rest(operation, now, usual, before)
         age = (now.wall - operation.created_at) / 1000
@@ -46,7 +56,7 @@ class Estimator:
 
     async def usual(self, type: str) -> float | None:
         """How long a run of this type usually takes, in seconds, if enough of them are known."""
-        read_at, value = self._usual.get(type, (-HISTORY_LIFETIME, None))
+        read_at, value = self._usual.get(type, _NEVER)
         if time.monotonic() - read_at > HISTORY_LIFETIME:
             value = typical(await self._store.durations(type))
             self._usual[type] = (time.monotonic(), value)
@@ -64,15 +74,11 @@ class Estimator:
         ahead = position - 1 if position is not None else len(self._queues[operation.type][1])
         return ahead // side_by_side
 
-    async def _position(self, operation: Operation) -> int | None:
-        if operation.status is not Status.PENDING:
-            return None
-        read_at, queue = self._queues.get(operation.type, (-QUEUE_LIFETIME, {}))
-        if time.monotonic() - read_at > QUEUE_LIFETIME:
-            ids = await self._store.queue(operation.type, QUEUE_SEEN)
-            queue = {id: position for position, id in enumerate(ids, 1)}
-            self._queues[operation.type] = (time.monotonic(), queue)
-        return queue.get(operation.id)
+    async def _queue(self, type: str) -> dict[str, int]:
+        ids = await self._store.queue(type, QUEUE_SEEN)
+        queue = {id: position for position, id in enumerate(ids, 1)}
+        self._queues[type] = (time.monotonic(), queue)
+        return queue
 
 
 def _rest(operation: Operation, now: Now, usual: float | None, runs_before: int) -> float | None:

@@ -100,7 +100,7 @@ class Face:
                 if cors.is_preflight(scope["method"], call.headers):
                     await call.empty(204, *cors.preflight())
                     return
-            await self._dispatch(call, scope["method"], call.path)
+            await self._answer(call, scope["method"], call.path)
         except ClientDisconnect:
             pass
         except Exception as error:
@@ -131,13 +131,12 @@ class Face:
             scope = {**scope, "root_path": root}
         return Call(scope, receive, send, path, self._settings.public_url or root, "")
 
-    async def _dispatch(self, call: Call, method: str, path: str) -> None:
+    def _answer(self, call: Call, method: str, path: str) -> Awaitable[None]:
         if method == "POST" and (registered := self._registry.at(path)) is not None:
-            await self.operations.submit(call, registered)
-        elif method in _GET and len(path) == _STATUS_LENGTH and path.startswith(_STATUS) and "/" not in path[12:]:
-            await self.operations.status(call, _known_form(path[12:]))
-        else:
-            await self._route(call, method, path)
+            return self.operations.submit(call, registered)
+        if method in _GET and len(path) == _STATUS_LENGTH and path.startswith(_STATUS) and "/" not in path[12:]:
+            return self.operations.status(call, _known_form(path[12:]))
+        return self._route(call, method, path)
 
     async def _route(self, call: Call, method: str, path: str) -> None:
         allowed: set[str] = {"POST"} if self._registry.at(path) is not None else set()
@@ -262,10 +261,12 @@ def _mounted(scope: Scope) -> tuple[str, str]:
     """
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
+    raw = scope.get("raw_path") or b""
+    if not root and len(raw) <= len(path):
+        return root, path  # nobody has mounted us
     for start in [index for index, character in enumerate(root) if character == "/"]:
         if path.startswith(root[start:] + "/"):
             return root, path[len(root) - start :]
-    raw = scope.get("raw_path") or b""
     if len(raw) > len(path) and (whole := unquote(raw.partition(b"?")[0].decode("latin-1"))).endswith(path):
         mount = whole[: -len(path)]
         return (mount if mount.startswith(root) else root + mount), path

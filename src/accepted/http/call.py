@@ -6,6 +6,7 @@ raised and becomes problem details in one place (`app.py`).
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -78,9 +79,9 @@ class Call:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
-    async def json(self, status: int, document: Any, *headers: Header) -> None:
+    def json(self, status: int, document: Any, *headers: Header) -> Awaitable[None]:
         """Answer with a document."""
-        await self.answer(status, wire.encode(document), JSON, NO_STORE, NOSNIFF, *headers)
+        return self.answer(status, wire.encode(document), JSON, NO_STORE, NOSNIFF, *headers)
 
     async def answer(self, status: int, body: bytes, *headers: Header) -> None:
         """Answer with bytes; a HEAD gets the same without them."""

@@ -25,7 +25,7 @@ class StoreFull(StoreUnavailable):
     """There is no room left for what was to be written."""
 
 
-class Hint(msgspec.Struct, frozen=True, array_like=True):
+class Hint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """That an operation has changed, and just enough to know whom it concerns.
 
     A hint is never the data; it may be lost.
