@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from ..contract.problem import InvariantViolation, Overloaded, Refusal, StorageFull
@@ -40,6 +41,11 @@ class Committer:
         self._ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._work: dict[str, Work] = {}
+        self._on_accept: Callable[[], object] = lambda: None
+
+    def follow_accepts(self, follower: Callable[[], object]) -> None:
+        """Call `follower` when a submit begins to wait: a claim that is made in this turn rides in the same commit."""
+        self._on_accept = follower
 
     def commit(self, transition: Transition) -> asyncio.Future[Any]:
         """A future of the transition's outcome. It raises the transition's `Refusal`, or `Overloaded` / `StorageFull`.
@@ -56,6 +62,7 @@ class Committer:
                 future.set_exception(Overloaded("Too many submits wait for the database.", retry_after=1))
                 return future
             self._accepts += 1
+            self._on_accept()
         self._waiting.append((transition, future, time.monotonic()))
         self._wake.set()
         return future

@@ -166,14 +166,14 @@ class CoroutineExecution:
         self._ended = ended
         self._task: asyncio.Task[Result | BaseException] | None = None
         self._cancelled = False
-        loop.mailbox.post(self._start)
+        loop.mailbox.post_in_turn(self._start)
 
     async def end(self) -> None:
         """Nothing in Python ends a coroutine or a thread that does not want to."""
 
     def cancel(self) -> None:
         self._cancelled = True
-        self._loop.mailbox.post(self._cancel)
+        self._loop.mailbox.post_in_turn(self._cancel)
 
     def _start(self) -> None:
         if self._cancelled:

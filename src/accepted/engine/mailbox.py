@@ -19,6 +19,7 @@ class Mailbox:
         self._loop = loop
         self._posted: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._awake = False
+        self._due = False
 
     def post(self, callback: Callable[..., Any], *arguments: Any) -> None:
         """Have `callback(*arguments)` called on the loop; may be called from any thread.
@@ -26,6 +27,23 @@ class Mailbox:
         A loop that is gone hears nothing.
         """
         self._posted.append((callback, arguments))
+        self._wake()
+
+    def post_in_turn(self, callback: Callable[..., Any], *arguments: Any) -> None:
+        """The same from another running loop: what it posts within one of its turns shares a wake-up at the end of it.
+
+        A thread that is woken takes the interpreter lock away at once; it should find all there is to do.
+        """
+        self._posted.append((callback, arguments))
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._due = False
+        self._wake()
+
+    def _wake(self) -> None:
         if not self._awake:
             self._awake = True
             with contextlib.suppress(RuntimeError):

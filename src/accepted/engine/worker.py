@@ -69,6 +69,7 @@ class Worker:
         self._predecessors: tuple[str, ...] = ()
         self._looking: asyncio.Task[None] | None = None
         feed.follow_hints(self._on_hints)
+        committer.follow_accepts(self._wanted.set)
 
     # --- life
 

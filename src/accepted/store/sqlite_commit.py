@@ -8,7 +8,7 @@ it. After any failure the connection is thrown away: what a failed fsync has lef
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 from itertools import chain, islice
 from typing import Any
@@ -188,7 +188,7 @@ def save(connection: apsw.Connection, changes: Changes, now: Now) -> None:
 
 
 _PLACES = re.compile(r"(?<=VALUES )\([?, ]+\)")
-_AT_ONCE = (32, 8)  # rows in one statement
+_AT_ONCE = (64, 32, 16, 8, 4, 2)  # rows in one statement
 
 
 @cache
@@ -267,15 +267,16 @@ def _bury(connection: apsw.Connection, changes: Changes, now: Now) -> None:
 
 def _work(connection: apsw.Connection, changes: Changes) -> dict[str, Work]:
     """What the attempts that were just claimed start from."""
-    if not changes.claimed:
-        return {}
-    ids = _encode(changes.claimed).decode()
-    bodies = {(id, name): body for id, name, body in connection.execute(SQL["payloads"], (ids,))}
-    return {
-        id: Work(
-            changes.changed.get(id) or changes.created[id],
-            bodies.get((id, "input"), NOTHING),
-            bodies.get((id, "checkpoint")),
-        )
-        for id in changes.claimed
-    }
+    work = {id: Work(changes.created[id], body, None) for id, body in _fresh_inputs(changes)}
+    older = [id for id in changes.claimed if id not in work]
+    if older:
+        bodies = {(id, name): body for id, name, body in connection.execute(SQL["payloads"], (_encode(older).decode(),))}
+        for id in older:
+            operation = changes.changed.get(id) or changes.created[id]
+            work[id] = Work(operation, bodies.get((id, "input"), NOTHING), bodies.get((id, "checkpoint")))
+    return work
+
+
+def _fresh_inputs(changes: Changes) -> Iterator[tuple[str, bytes]]:
+    """Of those that were claimed in the commit that made them."""
+    return ((id, changes.inputs[id]) for id in changes.claimed if id in changes.inputs and id in changes.created)
