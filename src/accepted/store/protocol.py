@@ -100,7 +100,10 @@ class Store(Protocol):
         """
 
     async def operation(self, id: str) -> Operation | Tombstone | None:
-        """The operation with this id as last committed anywhere, or what is left of it."""
+        """The operation with this id as last committed anywhere, or what is left of it.
+
+        "Last" is judged when the event loop began its present turn with reading, at the earliest.
+        """
 
     async def input(self, id: str) -> bytes | None:
         """The input it was submitted with."""

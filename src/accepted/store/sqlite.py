@@ -55,6 +55,7 @@ class SqliteStore:
 
     async def open(self) -> None:
         await self._writer.start()
+        self._loop = asyncio.get_running_loop()
         self._reader = Reader(self.path)
         self._lister = Reader(self.path)
         self._pool = ThreadPoolExecutor(1, "accepted-reader")
@@ -91,6 +92,9 @@ class SqliteStore:
         return committed
 
     async def operation(self, id: str) -> Operation | Tombstone | None:
+        if not self._reader.begun:  # polls of one turn of the loop share a snapshot
+            self._reader.begin()
+            self._loop.call_soon(self._reader.end)
         return self._reader.operation(id)
 
     async def input(self, id: str) -> bytes | None:

@@ -270,7 +270,9 @@ def _work(connection: apsw.Connection, changes: Changes) -> dict[str, Work]:
     work = {id: Work(changes.created[id], body, None) for id, body in _fresh_inputs(changes)}
     older = [id for id in changes.claimed if id not in work]
     if older:
-        bodies = {(id, name): body for id, name, body in connection.execute(SQL["payloads"], (_encode(older).decode(),))}
+        bodies = {
+            (id, name): body for id, name, body in connection.execute(SQL["payloads"], (_encode(older).decode(),))
+        }
         for id in older:
             operation = changes.changed.get(id) or changes.created[id]
             work[id] = Work(operation, bodies.get((id, "input"), NOTHING), bodies.get((id, "checkpoint")))

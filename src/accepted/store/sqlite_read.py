@@ -1,15 +1,21 @@
 """Reading one SQLite file. WAL readers wait for no writer and see each commit as soon as it is durable.
 
 Short reads by key are done where they are asked for: they take microseconds, a hop to another thread would take longer.
+
+Polls that are answered within one turn of the event loop share a snapshot. None of them can know of anything newer:
+its end stands in the loop's queue before whatever this process may hear of after its beginning, be it a request, an
+answer or the outcome of a commit.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import apsw
 import msgspec
 
 from ..contract.event import Event
@@ -31,6 +37,21 @@ class Reader:
     def __init__(self, path: str) -> None:
         self._connection = connect(path)
         self._connection.execute("PRAGMA query_only = ON")
+        self.begun = False
+
+    def begin(self) -> None:
+        """Let all reads until `end` see one snapshot, which is taken with the first: a transaction costs more than a
+        read.
+        """
+        with unavailable():
+            self._connection.execute("BEGIN")
+            self.begun = True
+
+    def end(self) -> None:
+        """Let go of the snapshot."""
+        self.begun = False
+        with contextlib.suppress(apsw.Error):  # it was closed meanwhile, or a failed read has ended the transaction
+            self._connection.execute("ROLLBACK")
 
     def close(self) -> None:
         self._connection.close(force=True)
