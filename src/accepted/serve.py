@@ -250,6 +250,8 @@ def run_web(target: str, descriptor: int) -> None:
     """The web process: HTTP on a socket that is already open, no user code."""
     import uvicorn
 
+    from .connection import Connection
+
     app = load_app(target)
     settings: Settings = app.settings
     configure(settings.log_format)
@@ -259,6 +261,7 @@ def run_web(target: str, descriptor: int) -> None:
     config = uvicorn.Config(
         app,
         interface="asgi3",
+        http=Connection,
         lifespan="on",
         access_log=False,
         log_config=None,

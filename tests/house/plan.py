@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("http", "handle"),
     ("app",),
     (FRONT_DOOR,),
-    ("logs",),
+    ("logs", "connection"),
     ("serve",),
     ("doctor",),
     ("cli", "testing"),
