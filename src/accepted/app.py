@@ -248,9 +248,11 @@ class Accepted:
         """ASGI 3."""
         if scope["type"] == "http":
             # Asking for the running loop is a system call; for each request the thread's number has to do.
-            if self._face is None or self._thread != get_ident() or self._loop is None or not self._loop.is_running():
+            face = self._face
+            if face is None or self._thread != get_ident() or self._loop is None or not self._loop.is_running():
                 await self.start()
-            await self.face(scope, receive, send)
+                face = self.face
+            await face(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "websocket":

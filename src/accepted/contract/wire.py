@@ -43,7 +43,10 @@ NO_ADVICE = Advice()
 
 def timestamp(at: int) -> str:
     """RFC 3339 in UTC with milliseconds and `Z`."""
-    return f"{_second(at // 1000)}.{at % 1000:03d}Z"
+    return _second(at // 1000) + _FRACTIONS[at % 1000]
+
+
+_FRACTIONS = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))
 
 
 @lru_cache(maxsize=1024)  # a document has up to five dates, and most of them fall into the same few seconds

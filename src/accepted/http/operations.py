@@ -103,12 +103,14 @@ class Operations:
         self, call: Call, operation: Operation, preferred: Preferences, waited: bool, *headers: Header
     ) -> None:
         """The document, behind the status code that the state asks for."""
-        advice = await self._service.advice(operation)
-        document = wire.operation_document(operation, call.base, advice)
         headers = (*headers, (b"etag", etag(operation).encode()), VARY_PREFER, *_applied(preferred, waited))
         if not operation.terminal:
+            advice = await self._service.advice(operation)
+            document = wire.operation_document(operation, call.base, advice)
             await call.json(200, document, (b"retry-after", b"%d" % advice.recommended), *headers)
-        elif operation.status is Status.COMPLETED and call.flag("redirect", True):
+            return
+        document = wire.operation_document(operation, call.base, wire.NO_ADVICE)
+        if operation.status is Status.COMPLETED and call.flag("redirect", True):
             await call.json(303, document, (b"location", wire.result_url(operation, call.base).encode()), *headers)
         else:
             await call.json(200, document, *headers)
