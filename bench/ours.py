@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench import load
@@ -12,31 +12,31 @@ from bench.server import Command, Server, until
 from bench.setting import Setting
 
 APPLICATION = "bench.application:app"
+WEB = "bench.web:app"
 BODY = '{"dateRange":{"start":"2017-01-01","end":"2017-12-31"},"format":"PDF"}'
 UVICORN = (
     "--host",
     "127.0.0.1",
     "--port",
     "{port}",
-    "--loop",
-    "uvloop",
-    "--http",
-    "httptools",
     "--no-access-log",
     "--log-level",
     "warning",
 )
+COMPILED = ("--loop", "uvloop", "--http", "httptools")
+PLAIN = ("--loop", "asyncio", "--http", "h11")
+ON_PLAIN = ", uvicorn in pure Python"
 
 
-def bare(directory: Path) -> Command:
+def bare(directory: Path, stack: Sequence[str] = COMPILED) -> Command:
     """The bare responder."""
-    argv = (sys.executable, "-m", "uvicorn", "bench.bare:app", *UVICORN, "--lifespan", "off")
+    argv = (sys.executable, "-m", "uvicorn", "bench.bare:app", *UVICORN, *stack, "--lifespan", "off")
     return Command(name="bare", argv=argv, directory=directory, ready="/")
 
 
-def embedded(directory: Path) -> Command:
+def embedded(directory: Path, stack: Sequence[str] = COMPILED, application: str = APPLICATION) -> Command:
     """Web and worker in one process: the app on uvicorn."""
-    argv = (sys.executable, "-m", "uvicorn", APPLICATION, *UVICORN)
+    argv = (sys.executable, "-m", "uvicorn", application, *UVICORN, *stack)
     return Command(name="embedded", argv=argv, directory=directory, environment=_environment(directory))
 
 
@@ -50,6 +50,7 @@ def live(directory: Path, which: str) -> Command:
         "--factory",
         f"bench.live:{which}",
         *UVICORN,
+        *COMPILED,
         *sockets,
         "--lifespan",
         "off",

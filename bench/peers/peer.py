@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.ours import UVICORN
+from bench.ours import COMPILED, UVICORN
 from bench.peers import postgres, redis
 from bench.peers.environment import program
 from bench.server import Command, Server
@@ -63,7 +63,7 @@ def _prepare(peer: Peer, address: str) -> None:
 
 
 def _web(peer: Peer, directory: Path, address: str) -> Command:
-    argv = (program("python"), "-m", "uvicorn", f"bench.peers.{peer.app}:app", *UVICORN)
+    argv = (program("python"), "-m", "uvicorn", f"bench.peers.{peer.app}:app", *UVICORN, *COMPILED)
     return Command(
         name=peer.app, argv=argv, directory=directory, environment={"PEER_ADDRESS": address}, ready="/openapi.json"
     )

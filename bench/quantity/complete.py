@@ -6,6 +6,7 @@ reads share the core.
 """
 
 import time
+from collections.abc import Sequence
 
 from bench import ours
 from bench.figure import Result, Row, Sample, ratio
@@ -18,11 +19,20 @@ OPERATIONS_A_SECOND = 4_000  # only sets how many a round has, so that it lasts 
 
 def measure(setting: Setting) -> Result:
     """Whole operations per second, as a share of the bare responder's answers."""
+    rows = _pair(setting, ours.COMPILED)
+    plain = _pair(setting, ours.PLAIN, ours.ON_PLAIN)  # explains the figure, and does not replace it
+    what = "accepted, run, COMPLETED / bare"
+    share = ratio(rows[1].rates, rows[0].rates, quantity="complete", what=what, floor=0.25, aim=0.35)
+    beside = ratio(plain[1].rates, plain[0].rates, quantity="complete", what=what + ours.ON_PLAIN)
+    return Result([share, beside], [*rows, *plain], warnings([*rows, *plain]))
+
+
+def _pair(setting: Setting, stack: Sequence[str], on: str = "") -> list[Row]:
     count = setting.count(int(OPERATIONS_A_SECOND * setting.seconds))
     with (
         setting.directory() as directory,
-        Server(ours.bare(directory), setting.server_core) as bare,
-        Server(ours.embedded(directory), setting.server_core) as accepted,
+        Server(ours.bare(directory, stack), setting.server_core) as bare,
+        Server(ours.embedded(directory, stack), setting.server_core) as accepted,
     ):
         _whole(accepted, count // 10, count // 10, setting)
         yardstick: list[Sample] = []
@@ -30,14 +40,10 @@ def measure(setting: Setting) -> Result:
         for number in range(setting.rounds):
             yardstick.append(sample(Subject("bare responder", bare, ours.submits(bare, setting))))
             whole.append(_whole(accepted, count, count // 10 + count * (number + 1), setting))
-    rows = [
-        Row("complete", "bare responder", yardstick),
-        Row("complete", "Accepted", whole, f"{count:,} operations a round"),
+    return [
+        Row("complete", "bare responder" + on, yardstick),
+        Row("complete", "Accepted" + on, whole, f"{count:,} operations a round"),
     ]
-    share = ratio(
-        rows[1].rates, rows[0].rates, quantity="complete", what="accepted, run, COMPLETED / bare", floor=0.25, aim=0.35
-    )
-    return Result([share], rows, warnings(rows))
 
 
 def _whole(server: Server, count: int, total: int, setting: Setting) -> Sample:

@@ -7,7 +7,7 @@ run it (200). There are so many of them that none is polled faster than its mini
 from pathlib import Path
 
 from bench import ours
-from bench.figure import Result, ratio
+from bench.figure import Result, Row, ratio
 from bench.rounds import Subject, paired, warnings
 from bench.server import Server
 from bench.setting import Setting
@@ -25,9 +25,21 @@ def measure(setting: Setting) -> Result:
         ):
             waiting = ours.fill(accepted, setting.count(OPERATIONS // 2), setting.load_core).locations
             paths = [path for pair in zip(finished, waiting, strict=True) for path in pair]
-            yardstick, rows = paired("status", _subjects(bare, accepted, paths, setting), setting)
-    share = ratio(rows.rates, yardstick.rates, quantity="status", what="status GETs / bare", floor=0.45, aim=0.60)
-    return Result([share], [yardstick, rows], warnings([yardstick, rows]))
+            rows = paired("status", _subjects(bare, accepted, paths, setting), setting)
+        plain = _plain(directory, paths, setting)
+    what = "status GETs / bare"
+    share = ratio(rows[1].rates, rows[0].rates, quantity="status", what=what, floor=0.45, aim=0.60)
+    beside = ratio(plain[1].rates, plain[0].rates, quantity="status", what=what + ours.ON_PLAIN)
+    return Result([share, beside], [*rows, *plain], warnings([*rows, *plain]))
+
+
+def _plain(directory: Path, paths: list[str], setting: Setting) -> list[Row]:
+    """The same on uvicorn's pure-Python stack, to explain the figure, not to replace it."""
+    with (
+        Server(ours.bare(directory, ours.PLAIN), setting.server_core) as bare,
+        Server(ours.embedded(directory, ours.PLAIN, ours.WEB), setting.server_core) as accepted,
+    ):
+        return paired("status", _subjects(bare, accepted, paths, setting, ours.ON_PLAIN), setting)
 
 
 def _finished(directory: Path, setting: Setting) -> list[str]:
@@ -39,8 +51,8 @@ def _finished(directory: Path, setting: Setting) -> list[str]:
     return paths
 
 
-def _subjects(bare: Server, accepted: Server, paths: list[str], setting: Setting) -> list[Subject]:
+def _subjects(bare: Server, accepted: Server, paths: list[str], setting: Setting, on: str = "") -> list[Subject]:
     return [
-        Subject("bare responder", bare, ours.reads(bare, setting, paths, [202])),
-        Subject("Accepted", accepted, ours.reads(accepted, setting, paths, [200, 303])),
+        Subject("bare responder" + on, bare, ours.reads(bare, setting, paths, [202])),
+        Subject("Accepted" + on, accepted, ours.reads(accepted, setting, paths, [200, 303])),
     ]
