@@ -250,8 +250,6 @@ def run_web(target: str, descriptor: int) -> None:
     """The web process: HTTP on a socket that is already open, no user code."""
     import uvicorn
 
-    from .connection import Connection
-
     app = load_app(target)
     settings: Settings = app.settings
     configure(settings.log_format)
@@ -261,12 +259,11 @@ def run_web(target: str, descriptor: int) -> None:
     config = uvicorn.Config(
         app,
         interface="asgi3",
-        http=Connection,
+        http="accepted.connection:Connection",
         lifespan="on",
         access_log=False,
         log_config=None,
         server_header=False,
-        date_header=True,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=",".join(settings.trusted_proxies) or None,
         timeout_graceful_shutdown=round(settings.drain_timeout + 1),

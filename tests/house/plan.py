@@ -29,8 +29,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 # Inside a room, as it is drawn: a file imports only files that stand after it. The room's __init__ stands before all.
 ORDERS: dict[str, tuple[str, ...]] = {
     "contract": (
-        "diagram", "fold", "lifecycle", "ledger", "transition", "frame", "form", "wire", "webhook", "event", "operation",
-        "progress", "problem", "policy",
+        "diagram", "fold", "lifecycle", "ledger", "transition", "frame", "form", "wire", "webhook", "event",
+        "operation", "progress", "problem", "policy",
     ),
     "store": (
         "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_schema", "postgres", "beacon",

@@ -33,7 +33,7 @@ async def test_another_store_hears_of_each_change(store: Store, open_store: Open
     hints = listener.hints()
     await register(store, ttl=DAY)
     await ask(store, accept(1))
-    assert await heard(hints, 1) == [Hint(op_id(1), "report", Status.PENDING, None, clock.now().wall)]
+    assert await heard(hints, 1) == [Hint(op_id(1), "report", Status.PENDING, None, clock.now().wall, sequence=1)]
     (one,) = (await ask_one(store, claim())).operations
     await ask(store, cancel(one))
     running, cancelling = await heard(hints, 2)
