@@ -16,7 +16,7 @@ JOINED = 64 * 1024  # a longer body is not worth copying
 
 
 class Coupled:
-    """A transport that holds the first of two writes back for the second, no longer than to the end of the turn."""
+    """A transport that holds the head of an answer back for its body, no longer than to the end of the turn."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
@@ -24,7 +24,10 @@ class Coupled:
         self._soon = asyncio.get_running_loop().call_soon
 
     def write(self, data: bytes) -> None:
-        if not self._held and data:
+        if not self._held:
+            if not data.startswith(b"HTTP/"):  # a further part of a stream
+                self.transport.write(data)
+                return
             self._held = data
             self._soon(self.flush)
         elif len(data) <= JOINED:
