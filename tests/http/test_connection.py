@@ -7,7 +7,6 @@ from typing import Any
 
 from accepted.connection import JOINED, Coupled
 
-
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
