@@ -92,10 +92,15 @@ class SqliteStore:
         return committed
 
     async def operation(self, id: str) -> Operation | Tombstone | None:
-        if not self._reader.begun:  # polls of one turn of the loop share a snapshot
+        shared = self._reader.begun  # polls of one turn of the loop share a snapshot
+        if not shared:
             self._reader.begin()
             self._loop.call_soon(self._reader.end)
-        return self._reader.operation(id)
+        found = self._reader.operation(id)
+        if found is None and shared:  # a turn with a thousand sockets may be long; what is new must not seem unknown
+            self._reader.end()
+            found = self._reader.operation(id)
+        return found
 
     async def input(self, id: str) -> bytes | None:
         return self._reader.input(id)
