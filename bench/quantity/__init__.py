@@ -9,7 +9,21 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from bench.figure import Result
-from bench.quantity import accept, complete, drain, fanout, history, idle, memory, news, peers, single, start, status
+from bench.quantity import (
+    accept,
+    complete,
+    deliver,
+    drain,
+    fanout,
+    history,
+    idle,
+    memory,
+    news,
+    peers,
+    single,
+    start,
+    status,
+)
 from bench.setting import Setting
 
 
@@ -29,6 +43,7 @@ QUANTITIES: Mapping[str, Quantity] = {
         "operations accepted, run and readable as COMPLETED per second, in one process", complete.measure
     ),
     "drain": Quantity("a backlog drained by one worker process, against Huey", drain.measure),
+    "deliver": Quantity("webhook deliveries per second to a local receiver, one process", deliver.measure),
     "start": Quantity("202 to the function's start when idle, in one process and across processes", start.measure),
     "history": Quantity(
         "the cost of requests with 1,000,000 finished operations behind them against 1,000", history.measure

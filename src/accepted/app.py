@@ -115,20 +115,31 @@ class Accepted:
         return register
 
     async def submit(
-        self, name: str, input: Any = None, *, idempotency_key: str | None = None, owner: str | None = None
+        self,
+        name: str,
+        input: Any = None,
+        *,
+        idempotency_key: str | None = None,
+        owner: str | None = None,
+        webhook: Mapping[str, Any] | None = None,
     ) -> Handle:
         """Submit in process, with the same guarantees as over HTTP.
 
-        Raises LookupError for an unknown name, else `Refusal`.
+        `webhook` is what a client would send as that member; it needs `public_url`. Raises LookupError for an unknown
+        name, else `Refusal`.
         """
         registered = self.registry.named(name)
         if registered is None:
             raise LookupError(f"there is no operation named {name!r}")
         await self.start()
         body = to_json(input)
-        key = Key(registered.path, idempotency_key, fingerprint(parse(body))) if idempotency_key is not None else None
-        accepted = await self.service.submit(registered, body, owner=owner or NOBODY, key=key)
-        return Handle(self.service, accepted.operation, replayed=accepted.replayed)
+        whole = [parse(body), dict(webhook)] if webhook is not None else parse(body)
+        key = Key(registered.path, idempotency_key, fingerprint(whole)) if idempotency_key is not None else None
+        hook = await self.service.webhook(dict(webhook), self.settings.public_url) if webhook is not None else None
+        registration = hook.registration if hook is not None else None
+        accepted = await self.service.submit(registered, body, owner=owner or NOBODY, key=key, webhook=registration)
+        minted = hook.registration.secrets[0] if hook is not None and hook.minted and not accepted.replayed else None
+        return Handle(self.service, accepted.operation, replayed=accepted.replayed, webhook_secret=minted)
 
     def install(self, app: Any, prefix: str = "") -> None:
         """Put routes, OpenAPI and lifespan into an existing FastAPI or Starlette app, under `prefix`."""

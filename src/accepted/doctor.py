@@ -73,6 +73,11 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         )
     if settings.lease_ttl < settings.scan_interval:
         yield Finding(WARNING, "scan_interval is longer than lease_ttl: orphans wait for the scan")
+    if settings.webhook_allow_http:
+        yield Finding(WARNING, "webhook_allow_http is on: webhooks go over plain http; this is for development")
+    if settings.webhook_allow_networks:
+        networks = ", ".join(map(str, settings.webhook_allow_networks))
+        yield Finding(WARNING, f"webhook_allow_networks: clients can make this server send requests to {networks}")
     if not settings.public_url:
         yield Finding(FINE, "public_url is empty: links are relative to the server")
 

@@ -16,9 +16,15 @@ LONG = 365 * 24 * 3600.0
 
 
 class Handle:
-    """One submitted operation. `id` is its operation id; `replayed` says that its idempotency key came before."""
+    """One submitted operation. `id` is its operation id; `replayed` says that its idempotency key came before.
 
-    def __init__(self, service: Service, operation: Operation, *, replayed: bool = False) -> None:
+    `webhook_secret` is the one that was minted for its webhook; it is nowhere else to be read.
+    """
+
+    def __init__(
+        self, service: Service, operation: Operation, *, replayed: bool = False, webhook_secret: str | None = None
+    ) -> None:
+        self.webhook_secret = webhook_secret
         self._service = service
         self._operation = operation
         self.id = operation.id

@@ -12,6 +12,7 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from typing import Literal
 
+from .contract.delivery import Delivery
 from .contract.event import Event
 from .contract.ledger import Tombstone, resource_name
 from .contract.operation import SUCCEEDED, Artifact, LogLine, Now, Operation, Result, Status, operation_id
@@ -24,7 +25,8 @@ from .contract.problem import (
     ResultNotReady,
     StaleAttempt,
 )
-from .contract.transition import Accept, Accepted, Cancel, Key, Retried, Retry, Settle
+from .contract.transition import Accept, Accepted, Cancel, Key, Redeliver, Retried, Retry, Settle
+from .contract.webhook import Registration, Webhook, webhook
 from .contract.wire import NO_ADVICE, Advice, timestamp
 from .engine.follower import Follower, Position
 from .engine.node import Node
@@ -36,6 +38,7 @@ Until = Literal["change", "end"]
 
 PAGE = 500
 _ENTROPY = struct.Struct("!HQ")
+LOOK_UP_PATIENCE = 2.0  # seconds for the name server, while a submit waits
 
 
 class Ids:
@@ -81,20 +84,33 @@ class Service:
     # --- submit
 
     async def submit(
-        self, registered: Registered, body: bytes, *, owner: str, key: Key | None = None, trace: str | None = None
+        self,
+        registered: Registered,
+        body: bytes,
+        *,
+        owner: str,
+        key: Key | None = None,
+        trace: str | None = None,
+        webhook: Registration | None = None,
     ) -> Accepted:
         """Store a new operation, durably, or find the one that this key has made.
 
         Raises `Refusal`; then nothing is stored.
         """
         try:
-            return await self._accept(registered, body, owner, key, trace)
+            return await self._accept(registered, body, owner, key, trace, webhook)
         except Refusal as refusal:
             self._node.metrics.refused(registered.name, refusal.slug)
             raise
 
     async def _accept(
-        self, registered: Registered, body: bytes, owner: str, key: Key | None, trace: str | None
+        self,
+        registered: Registered,
+        body: bytes,
+        owner: str,
+        key: Key | None,
+        trace: str | None,
+        webhook: Registration | None,
     ) -> Accepted:
         self.check_open()
         registered.input.read(body)
@@ -108,6 +124,7 @@ class Service:
             progress=registered.progress,
             key=key,
             trace=trace,
+            webhook=webhook,
         )
         try:
             accepted: Accepted = await self._commit(accept)
@@ -125,7 +142,7 @@ class Service:
             raise OperationNotFound
         if isinstance(found, Tombstone):
             raise _expired(found.expired_at)
-        over = found.expires_at is not None and found.expires_at <= (await self._store.now()).wall
+        over = found.expired((await self._store.now()).wall)
         if over and self._node.sweeper.dates_hold():  # a wrong date makes nothing expire early (guarantee T1)
             raise _expired(found.expires_at or 0)  # the sweeper has not come by yet; the promise holds all the same
         return found
@@ -187,6 +204,29 @@ class Service:
         new_id = self._ids.next((await self._store.now()).wall)
         retried: Retried = await self._commit(Retry(id, new_id, trace))
         return retried.operation or await self.get(retried.operation_id, owner)
+
+    # --- webhooks
+
+    async def webhook(self, value: object, base: str) -> Webhook:
+        """Reads what a submit wants to be told; `base` begins the URLs in it.
+
+        Raises `InvalidRequest`, or `WebhookUrlForbidden`, also for a name that leads to a forbidden address now.
+        """
+        sender = self._node.deliverer.sender
+        found = webhook(value, base, sender.rules, os.urandom(32))
+        await sender.check(found.target, LOOK_UP_PATIENCE)
+        return found
+
+    async def deliveries(self, id: str, owner: str | None) -> list[Delivery]:
+        """What was, or is to be, delivered of it, in the order of its events."""
+        await self.get(id, owner)
+        return await self._store.deliveries(id)
+
+    async def redeliver(self, id: str, owner: str | None, delivery_id: str) -> Delivery:
+        """Have it delivered now. Raises `DeliveryNotFound`."""
+        await self.get(id, owner)
+        delivery: Delivery = await self._commit(Redeliver(id, delivery_id))
+        return delivery
 
     # --- results
 

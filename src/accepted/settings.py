@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import ip_network
 from typing import Annotated, Any, get_args, get_type_hints
 
 import msgspec
 
+from .contract.address import Network
 from .contract.policy import seconds
 
 _SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?")
@@ -54,6 +56,11 @@ def names(value: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
     """A list of words."""
     parts = value.split(",") if isinstance(value, str) else value
     return tuple(part.strip() for part in parts if part.strip())
+
+
+def networks(value: str | list[str] | tuple[str, ...]) -> tuple[Network, ...]:
+    """A list of networks such as 10.0.0.0/8."""
+    return tuple(ip_network(name) for name in names(value))
 
 
 def url(value: str) -> str:
@@ -107,6 +114,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     queue_limit: Annotated[int, Knob(count, "How many submits may wait for the database before more get 503.")] = 5_000
     slots: Annotated[int, Knob(count, "How many operations one worker runs at once.")] = 32
     drain_timeout: Annotated[float, Knob(seconds, "How long running operations may go on after SIGTERM.")] = 5.0
+    webhook_timeout: Annotated[float, Knob(seconds, "How long one try of a webhook may take.")] = 15.0
+    webhook_concurrency: Annotated[int, Knob(count, "How many webhooks one process sends at once.")] = 128
+    webhook_allow_http: Annotated[bool, Knob(flag, "Development: webhooks may go to http URLs, on any port.")] = False
+    webhook_allow_networks: Annotated[
+        tuple[Network, ...], Knob(networks, "Development: networks that webhooks may go to though they are not public.")
+    ] = ()
     notify: Annotated[bool, Knob(flag, "Hints between processes; off: they look once a second.")] = True
     log_format: Annotated[str, Knob(str, "What `accepted serve` logs: text or json.")] = "text"
 
@@ -153,6 +166,8 @@ def _check(settings: Settings, source: Mapping[str, str]) -> None:
         raise InvalidSetting(f"{source['lease_ttl']}: a lease under 0.5 s is lost by an ordinary pause of the process")
     if settings.scan_interval <= 0:
         raise InvalidSetting(f"{source['scan_interval']}: has to be positive")
+    if not 0 < settings.webhook_timeout <= 30:
+        raise InvalidSetting(f"{source['webhook_timeout']}: has to be positive and at most 30 s")
     if settings.log_format not in {"text", "json"}:
         raise InvalidSetting(f"{source['log_format']}: is text or json")
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from accepted.contract.delivery import Answer, Delivery
 from accepted.contract.lifecycle import accepted, step
 from accepted.contract.operation import Now, Operation, Result, Warning
 from accepted.contract.problem import Problem
@@ -17,6 +18,7 @@ from accepted.contract.transition import (
     Accept,
     Cancel,
     Claim,
+    ClaimDeliveries,
     Complete,
     Fail,
     Held,
@@ -26,7 +28,9 @@ from accepted.contract.transition import (
     Rescue,
     Retry,
     Settle,
+    SettleDelivery,
 )
+from accepted.contract.webhook import DEFAULT_EVENTS, Registration
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 NOW = Now(wall=1_767_225_600_000, tick=10_000_000)  # 2026-01-01T00:00:00Z
@@ -56,6 +60,21 @@ def accept(number: int = 1, **changes: Any) -> Accept:
 
 def key(value: str = "k1", body: str = "body", *, route: str = "/reports", **changes: Any) -> Key:
     return Key(route, value, body, **changes)
+
+
+def webhook(host: str = "a.example", events: tuple[str, ...] = DEFAULT_EVENTS, **changes: Any) -> Registration:
+    made = Registration(f"https://{host}/hooks", events, ("a secret of a client",), "https://api.example", host)
+    return replace(made, **changes)
+
+
+def claim_deliveries(room: int = 10, share: int = 4, **changes: Any) -> ClaimDeliveries:
+    return ClaimDeliveries(room, share, **changes)
+
+
+def settle_delivery(delivery: Delivery, code: int | None = 204, chance: float = 0.0, **answer: Any) -> SettleDelivery:
+    """What its receiver answered to a claimed delivery."""
+    told = Answer(NOW.wall, code, **answer)
+    return SettleDelivery(delivery.operation_id, delivery.id, delivery.number, told, chance)
 
 
 def claim(worker: str = "w1", types: tuple[str, ...] = ("report",), room: int = 1, **changes: Any) -> Claim:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any
 
+from accepted.contract.delivery import Delivery, DeliveryStatus
 from accepted.contract.event import Event
 from accepted.contract.fold import fold
-from accepted.contract.ledger import Changes, Facts, KeyId, KeyRow, Needs, Tombstone, needs
+from accepted.contract.ledger import Changes, DueDeliveries, Facts, KeyId, KeyRow, Needs, Tombstone, needs
 from accepted.contract.operation import LogLine, Now, Operation, Status
-from accepted.contract.transition import Transition
+from accepted.contract.transition import ClaimDeliveries, Transition
+from accepted.contract.webhook import Registration
 
 
 class Memory:
@@ -31,6 +33,8 @@ class Memory:
         self.inputs: dict[str, bytes] = {}
         self.checkpoints: dict[str, bytes] = {}
         self.chunks: dict[tuple[str, int, int], bytes] = {}
+        self.webhooks: dict[str, Registration] = {}
+        self.deliveries: dict[str, Delivery] = {}
 
     def commit(self, batch: list[Transition], now: Now) -> Changes:
         changes = fold(batch, self._facts(needs(batch), now), now)
@@ -56,6 +60,8 @@ class Memory:
             running=Counter(o.type for o in self._all() if o.status is Status.PROCESSING and o.type in wanted.running),
             orphans=self._orphans(now) if wanted.orphans else [],
             expiring=self._expiring(now)[: wanted.expiring],
+            deliveries=dict(self.deliveries),
+            due_deliveries=[self._due_deliveries(claim, now) for claim in wanted.due_deliveries],
         )
         facts.operations = dict(self.operations)
         return facts
@@ -79,7 +85,26 @@ class Memory:
 
     def _expiring(self, now: Now) -> list[str]:
         over = [(o.expires_at, o.id) for o in self._all() if o.expires_at is not None and o.expires_at <= now.wall]
-        return [id for _, id in sorted(over)]
+        return [id for _, id in sorted(over) if not self.pending(id)]
+
+    def deliveries_of(self, id: str) -> list[Delivery]:
+        return sorted((d for d in self.deliveries.values() if d.operation_id == id), key=lambda d: d.sequence)
+
+    def pending(self, id: str | None = None) -> list[Delivery]:
+        """Deliveries that are still to be made, of one operation or of all, in the order of their turn."""
+        found = [d for d in self.deliveries.values() if d.status is DeliveryStatus.PENDING]
+        return sorted((d for d in found if id in (None, d.operation_id)), key=lambda d: (d.due_at, d.id))
+
+    def _due_deliveries(self, claim: ClaimDeliveries, now: Now) -> DueDeliveries:
+        hosts = sorted({d.host for d in self.pending() if d.host > claim.after})[: claim.hosts]
+        by_host: dict[str, list[str]] = {}
+        for host in hosts:
+            due = [d.id for d in self.pending() if d.host == host and d.due_at <= now.wall]
+            if taken := due[: claim.rooms.get(host, claim.share)]:
+                by_host[host] = taken
+            if sum(map(len, by_host.values())) >= claim.room:
+                return DueDeliveries(by_host, host)
+        return DueDeliveries(by_host, hosts[-1] if len(hosts) == claim.hosts else None)
 
     # --- what comes of it
 
@@ -91,6 +116,9 @@ class Memory:
             self.lines[id].append(line)
         self.inputs |= changes.inputs
         self.inputs |= {new: self.inputs[old] for new, old in changes.copied_inputs.items()}
+        self.webhooks |= changes.webhooks
+        self.webhooks |= {n: self.webhooks[old] for n, old in changes.copied_inputs.items() if old in self.webhooks}
+        self.deliveries |= changes.deliveries
         self.checkpoints |= changes.checkpoints
         self.resources |= changes.resources
         self.keys |= changes.keys
@@ -109,9 +137,10 @@ class Memory:
     def _bury(self, changes: Changes, now: Now) -> None:
         for tombstone in changes.buried:
             self.tombstones[tombstone.id] = tombstone
-            for shelf in (self.operations, self.events, self.lines, self.inputs, self.checkpoints):
+            for shelf in (self.operations, self.events, self.lines, self.inputs, self.checkpoints, self.webhooks):
                 shelf.pop(tombstone.id, None)
         gone = {tombstone.id for tombstone in changes.buried}
+        self.deliveries = {id: kept for id, kept in self.deliveries.items() if kept.operation_id not in gone}
         self.chunks = {place: body for place, body in self.chunks.items() if place[0] not in gone}
         self.resources = {path: id for path, id in self.resources.items() if id not in gone}
         for key, id in changes.freed_keys:

@@ -1,6 +1,7 @@
 """Settings: a keyword wins over the environment, that over the default; a bad value names itself and its source."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -36,6 +37,8 @@ def test_the_environment_is_the_processs_own(monkeypatch: pytest.MonkeyPatch) ->
         ("body_limit", "64KiB", 65_536),
         ("artifact_limit", "2 GiB", 2 << 30),
         ("body_limit", 100, 100),
+        ("webhook_allow_networks", "127.0.0.0/8, fd00::/8", (ip_network("127.0.0.0/8"), ip_network("fd00::/8"))),
+        ("webhook_allow_networks", ["10.0.0.0/8"], (ip_network("10.0.0.0/8"),)),
         ("notify", "off", False),
         ("notify", "TRUE", True),
         ("notify", True, True),

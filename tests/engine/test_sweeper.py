@@ -143,6 +143,6 @@ async def test_it_comes_by_itself(stage: Stage, clock: MovableClock) -> None:
     store = store_of(node)
     for rounds in (1, 2, 3):
         await store.seen(Forget, rounds)
-        while len(clock._sleepers) < 2:  # noqa: ASYNC110  (the store looks for news on the same clock)
+        while len(clock._sleepers) < 3:  # noqa: ASYNC110  (store and deliverer look for news on the same clock)
             await asyncio.sleep(0)
         clock.advance(60)

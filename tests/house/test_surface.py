@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 import accepted
+from accepted import webhooks
 from tests.house.surface import silent
 
 # A name added here is a promise to every user: it goes to the CHANGELOG too.
@@ -21,6 +22,11 @@ def test_the_exports_are_those_written_down() -> None:
 @pytest.mark.parametrize("name", EXPORTS)
 def test_every_public_name_has_a_docstring(name: str) -> None:
     assert list(silent(name, getattr(accepted, name))) == []
+
+
+def test_receivers_of_webhooks_have_a_surface_of_their_own() -> None:
+    assert sorted(webhooks.__all__) == ["Event", "InvalidSignature", "verify"]
+    assert [name for name in webhooks.__all__ for _ in silent(name, getattr(webhooks, name))] == []
 
 
 class Loud:

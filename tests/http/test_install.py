@@ -315,7 +315,11 @@ def test_the_document_has_our_operations_and_components(make: Make) -> None:
     ours = {f"/api{path}" for path, _ in routes(ops.registry)} - {"/api/openapi.json"}
     assert set(document["paths"]) == ours | {"/problems"}
     submit = document["paths"]["/api/trees"]["post"]
-    assert submit["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Tree"}
+    assert submit["requestBody"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/Tree",
+        "properties": {"webhook": {"$ref": "#/components/schemas/Webhook"}},
+    }
+    assert "webhook" in submit["callbacks"]
     assert "202" in submit["responses"]
     assert "Tree" in document["components"]["schemas"]
 

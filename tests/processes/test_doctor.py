@@ -125,6 +125,14 @@ def test_a_database_of_a_newer_version(database: Path) -> None:
         assert "newer than this version" in answer.stderr
 
 
+def test_opt_outs_of_webhooks(database: Path) -> None:
+    lifted = {"ACCEPTED_WEBHOOK_ALLOW_HTTP": "true", "ACCEPTED_WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8, 10.0.0.0/8"}
+    said = findings(database=database, settings=lifted)
+    assert "warning webhook_allow_http is on" in said
+    assert "can make this server send requests to 127.0.0.0/8, 10.0.0.0/8" in said
+    assert "webhook_" not in findings(database=database)
+
+
 def test_a_disk_in_memory() -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         said = findings(database=Path(folder) / "accepted.db")

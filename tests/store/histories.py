@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from accepted.contract.delivery import Answer, Delivery
 from accepted.contract.operation import NO_JSON, Artifact, Operation, Result, Status
 from accepted.contract.progress import Progress, announced
 from accepted.contract.transition import (
@@ -18,6 +19,7 @@ from accepted.contract.transition import (
     Advance,
     Cancel,
     Claim,
+    ClaimDeliveries,
     Complete,
     Expire,
     Fail,
@@ -26,6 +28,8 @@ from accepted.contract.transition import (
     Keep,
     Key,
     LogEntry,
+    PostponeDelivery,
+    Redeliver,
     Release,
     Renew,
     Report,
@@ -33,16 +37,19 @@ from accepted.contract.transition import (
     Resign,
     Retry,
     Settle,
+    SettleDelivery,
     Stop,
     Transition,
 )
-from tests.contract.given import BROKEN, BUSY, DAY, HOUR, NOW, SECOND, WARNED, op_id
+from accepted.contract.webhook import EVENTS
+from tests.contract.given import BROKEN, BUSY, DAY, HOUR, NOW, SECOND, WARNED, op_id, webhook
 from tests.contract.memory import Memory
 
 OWNERS = ("ann", "bob")
 TYPES = ("report", "import")
 WORKERS = ("w1", "w2")
 PATHS = ("/reports/rpt-1", "/reports/rpt-2")
+HOSTS = ("a.example", "b.example", "c.example:8443")
 JSON = (b"null", b'{"rows":3}', b"[1.0,  2]")
 LINE = LogEntry(NOW.wall, "INFO", "line")
 SOON = (0, 1, SECOND, 2 * SECOND)
@@ -84,6 +91,7 @@ class Asker:
             key=Key("/reports", self._any(("k1", "k2")), self._any(("one", "two")))
             if self._any((True, False))
             else None,
+            webhook=self._any((None, webhook(self._any(HOSTS)), webhook(self._any(HOSTS), EVENTS))),
         )
 
     def cancel(self) -> Transition:
@@ -130,6 +138,26 @@ class Asker:
     def stop(self) -> Transition:
         return self._held(Stop)
 
+    # --- senders
+
+    def claim_deliveries(self) -> Transition:
+        rooms = self._any(({}, {}, {HOSTS[0]: 0}, {HOSTS[1]: 2}))
+        after, hosts = self._any(("", "", *HOSTS)), self._any((100, 100, 1, 2))
+        return ClaimDeliveries(self._random.randint(1, 4), self._random.randint(1, 2), rooms, after, hosts)
+
+    def settle_delivery(self) -> Transition:
+        delivery = self._delivery()
+        answers = (204, 204, 500, 429, 410, None)
+        answer = Answer(NOW.wall, self._any(answers), retry_after=self._any((None, 120)))
+        return SettleDelivery(*self._place(delivery), answer, self._any((0.0, 0.5)))
+
+    def postpone_delivery(self) -> Transition:
+        return PostponeDelivery(*self._place(self._delivery()), self._any(SOON))
+
+    def redeliver(self) -> Transition:
+        delivery = self._delivery()
+        return Redeliver(self._some() if delivery is None else delivery.operation_id, self._place(delivery)[1])
+
     # --- sweepers
 
     def rescue(self) -> Transition:
@@ -152,6 +180,17 @@ class Asker:
 
     def _some(self) -> str:
         return self._any([*self._memory.operations, op_id(0)])
+
+    def _delivery(self) -> Delivery | None:
+        """Mostly one that is claimed."""
+        all = list(self._memory.deliveries.values())
+        claimed = [delivery for delivery in all if delivery.claimed]
+        return self._any(claimed if claimed and self._mostly() else [*all, None])
+
+    def _place(self, delivery: Delivery | None) -> tuple[str, str, int]:
+        if delivery is None:
+            return self._some(), f"dlv-{0:026d}-2", 1
+        return delivery.operation_id, delivery.id, delivery.number - (0 if self._mostly() else 1)
 
     def _held(self, kind: type[Held], **members: Any) -> Held:
         all = list(self._memory.operations.values())
@@ -186,6 +225,10 @@ _KINDS: tuple[Callable[[Asker], Transition], ...] = (
     *[Asker.fail] * 2,
     *[Asker.cancel] * 2,
     *[Asker.retry] * 2,
+    *[Asker.claim_deliveries] * 2,
+    *[Asker.settle_delivery] * 3,
+    Asker.postpone_delivery,
+    Asker.redeliver,
     Asker.release,
     Asker.stop,
     Asker.settle,

@@ -17,12 +17,13 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from accepted.contract.delivery import DeliveryStatus
 from accepted.contract.event import Event
 from accepted.contract.ledger import Changes
 from accepted.contract.lifecycle import TABLE
 from accepted.contract.operation import TERMINAL, Operation, Status
-from accepted.contract.problem import Refusal, StaleAttempt, WorkerLost
-from accepted.contract.transition import Accepted, Renewed, Transition
+from accepted.contract.problem import DeliveryNotFound, Refusal, StaleAttempt, WorkerLost
+from accepted.contract.transition import Accepted, ClaimedDeliveries, Renewed, SettledDelivery, Transition
 from accepted.store.protocol import Committed, Selection, Store, Work
 from tests.contract.memory import Memory
 from tests.store.clock import MovableClock
@@ -45,6 +46,7 @@ def test_a_store_keeps_what_the_lifecycle_decides(backend: str) -> None:
 
     live()
     assert seen >= {*TABLE, *Status, StaleAttempt, WorkerLost, "buried", "replayed"}  # or it has not come far enough
+    assert seen >= {*DeliveryStatus, DeliveryNotFound, "claimed a delivery"}
 
 
 class Twins:
@@ -83,6 +85,7 @@ class Twins:
         self._compare_outcome(committed, expected)
         check_history(before, self._memory)
         touched = expected.created.keys() | expected.changed.keys() | {stone.id for stone in expected.buried}
+        touched |= {delivery.operation_id for delivery in expected.deliveries.values()}
         await compare(store, self._memory, touched)
         assert await store.tally() == self._memory.recount()
         return came_across(batch, committed) | ({"buried"} if expected.buried else set())
@@ -94,8 +97,9 @@ class Twins:
         assert sorted(committed.events, key=place) == sorted(expected.events, key=place)
         inputs, checkpoints = self._memory.inputs, self._memory.checkpoints
         assert committed.work == {id: Work(operations[id], inputs[id], checkpoints.get(id)) for id in expected.claimed}
-        hints = {(hint.operation_id, hint.status, hint.worker) for hint in committed.hints}
-        assert hints == {(operation.id, operation.status, operation.worker) for operation in operations.values()}
+        hints = {(hint.operation_id, hint.status, hint.worker, hint.delivering) for hint in committed.hints}
+        told = (expected.summons | operations).values()
+        assert hints == {(o.id, o.status, o.worker, o.id in expected.summons) for o in told}
 
 
 def plain(outcome: Any) -> Any:
@@ -116,6 +120,8 @@ def came_across(batch: list[Transition], committed: Committed) -> set[Any]:
     for transition, outcome in zip(batch, committed.outcomes, strict=True):
         seen.add(type(outcome) if isinstance(outcome, Refusal) else type(transition))
         seen |= {"replayed"} if isinstance(outcome, Accepted) and outcome.replayed else set()
+        seen |= {outcome.delivery.status} if isinstance(outcome, SettledDelivery) else set()
+        seen |= {"claimed a delivery"} if isinstance(outcome, ClaimedDeliveries) and outcome.deliveries else set()
     return seen
 
 
@@ -124,6 +130,7 @@ def came_across(batch: list[Transition], committed: Committed) -> set[Any]:
 
 def check_history(before: dict[str, Operation], memory: Memory) -> None:
     for id, operation in memory.operations.items():
+        assert operation.undelivered == len(memory.pending(id))
         events = memory.events[id]
         assert [event.sequence for event in events] == list(range(1, operation.sequence + 1))
         ends = [event.sequence for event in events if event.status in TERMINAL]
@@ -137,7 +144,7 @@ def check_change(before: Operation, now: Operation) -> None:
     assert before.version <= now.version
     assert before.updated_at <= now.updated_at
     if before.terminal:
-        assert now == replace(before, retried_by=now.retried_by, version=now.version)
+        assert now == replace(before, retried_by=now.retried_by, version=now.version, undelivered=now.undelivered)
         assert before.retried_by in (None, now.retried_by)
 
 
@@ -150,6 +157,8 @@ async def compare(store: Store, memory: Memory, ids: set[str]) -> None:
         assert await store.events(id, 0, 10_000) == memory.events.get(id, [])
         assert await store.lines(id, 0, 10_000) == memory.lines.get(id, [])
         assert await store.input(id) == memory.inputs.get(id)
+        assert await store.webhook(id) == memory.webhooks.get(id)
+        assert await store.deliveries(id) == memory.deliveries_of(id)
         for attempt in range(1, 4):
             kept = [memory.chunks.get((id, attempt, number)) for number in range(4)]
             assert [chunk async for chunk in store.chunks(id, attempt, 0)] == kept[: kept.index(None)]
@@ -173,4 +182,5 @@ async def compare_queues(store: Store, memory: Memory) -> None:
     waiting.sort(key=lambda operation: (operation.due_at, operation.id))
     for type in TYPES:
         assert await store.queue(type, 1000) == [o.id for o in waiting if o.type == type]
+    assert await store.next_delivery() == next((d.due_at for d in memory.pending()), None)
     assert await store.oldest_due() == {o.type: o.due_at for o in reversed(waiting)}

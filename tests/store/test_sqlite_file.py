@@ -12,10 +12,25 @@ import apsw
 import msgspec
 import pytest
 
+from accepted.contract.delivery import Answer
 from accepted.contract.operation import Artifact, Operation, Result, Status
 from accepted.contract.problem import Problem, WorkerLost
 from accepted.contract.progress import Progress, announced
-from accepted.contract.transition import Advance, Claimed, Expire, Forget, Keep, LogEntry, Renew, Report, Transition
+from accepted.contract.transition import (
+    Advance,
+    ClaimDeliveries,
+    Claimed,
+    Expire,
+    Forget,
+    Keep,
+    LogEntry,
+    Redeliver,
+    Renew,
+    Report,
+    SettleDelivery,
+    Transition,
+)
+from accepted.contract.webhook import DEFAULT_EVENTS, Registration
 from accepted.store.protocol import Store, StoreUnavailable
 from accepted.store.queries import migrations
 from accepted.store.sqlite import SqliteStore
@@ -204,6 +219,7 @@ class TestWhatIsGone:
         canary = f"canary-{number:04d}-" * (1 + number % 5 * 60)
         value = msgspec.json.encode({"text": canary})
         submit: dict[str, Any] = {"retention": HOUR, "input": value, "key": key(f"key {canary}"), "trace": canary}
+        submit["webhook"] = Registration(f"https://{canary}/", DEFAULT_EVENTS, (canary, canary), canary, canary)
         (one,) = await running(store, number, progress=announced([canary]), **submit)
         lines = tuple(LogEntry(1, "INFO", canary, {"text": canary}) for _ in range(3))
         partial = msgspec.Raw(value)
@@ -216,6 +232,14 @@ class TestWhatIsGone:
             [cancel(one, canary), complete(one, value)],
         ]
         await ask(store, *ends[number % 3])
+        (delivery,) = await store.deliveries(one.id)
+        (claimed,) = (await ask_one(store, ClaimDeliveries(1, 1))).deliveries
+        answer = Answer(1, error=canary) if number % 2 else Answer(1, 204)
+        await ask(store, SettleDelivery(one.id, delivery.id, claimed.number, answer))
+        if number % 2:
+            await ask(store, Redeliver(one.id, delivery.id))
+            await ask(store, ClaimDeliveries(1, 1))
+        await ask(store, SettleDelivery(one.id, delivery.id, claimed.number + number % 2, Answer(1, 410)))
 
     async def test_no_byte_of_it_is_left(self, store: Store, path: Path, clock: MovableClock) -> None:
         for number in range(60):

@@ -13,6 +13,7 @@ from .event import event_of
 from .ledger import Changes, Facts, KeyId, KeyRow, Tombstone, key_id, resource_name
 from .lifecycle import accepted, step, successor
 from .operation import SUCCEEDED, LogLine, Now, Operation, Status
+from .outbox import Outbox
 from .policy import EVENTS_KEPT, EVENTS_SLACK
 from .problem import IdempotencyKeyReused, OperationExpired, OperationNotFound, Refusal, StaleAttempt, WorkerLost
 from .transition import (
@@ -21,6 +22,7 @@ from .transition import (
     Advance,
     Cancel,
     Claim,
+    ClaimDeliveries,
     Claimed,
     Complete,
     Expire,
@@ -28,6 +30,8 @@ from .transition import (
     Forget,
     Held,
     Keep,
+    PostponeDelivery,
+    Redeliver,
     Release,
     Renew,
     Renewed,
@@ -37,6 +41,7 @@ from .transition import (
     Retried,
     Retry,
     Settle,
+    SettleDelivery,
     Stop,
     Transition,
 )
@@ -63,6 +68,7 @@ class _Folding:
         self.changes = Changes()
         self.operations = facts.operations
         self.fresh: list[str] = []
+        self.outbox = Outbox(facts, self.changes, now)
 
     # --- submits
 
@@ -72,6 +78,8 @@ class _Folding:
         operation = accepted(accept, self.now)
         self._create(operation)
         self.changes.inputs[operation.id] = accept.input
+        if accept.webhook is not None:
+            self.changes.webhooks[operation.id] = accept.webhook
         if accept.key is not None:
             row = KeyRow(operation.id, accept.key.fingerprint, self.now.wall + accept.key.lifetime)
             self.changes.keys[key_id(accept.owner, accept.key)] = row
@@ -84,19 +92,16 @@ class _Folding:
         if known is None or known.keep_until > self.now.wall:
             return known
         operation = self.operations.get(known.operation_id)
-        return known if operation is not None and not self._is_expired(operation) else None
+        return known if operation is not None and not operation.expired(self.now.wall) else None
 
     def _replay(self, accept: Accept, known: KeyRow) -> Accepted:
         if accept.key is not None and known.fingerprint != accept.key.fingerprint:
             raise IdempotencyKeyReused("This Idempotency-Key came before with another body.")
         operation = self.operations.get(known.operation_id)
-        if operation is None or self._is_expired(operation):
+        if operation is None or operation.expired(self.now.wall):
             detail = "The operation of this Idempotency-Key has expired."
             raise OperationExpired(detail, operationId=known.operation_id)
         return Accepted(operation, replayed=True)
-
-    def _is_expired(self, operation: Operation) -> bool:
-        return operation.expires_at is not None and operation.expires_at <= self.now.wall
 
     def retry(self, retry: Retry) -> Retried:
         before = self._operation(retry.operation_id)
@@ -127,9 +132,7 @@ class _Folding:
                     passed_over += 1
                     continue
                 suspects += 1
-            after = step(before, claim, self.now)
-            self._put(before, after)
-            taken.append(after)
+            taken.append(self._put(before, step(before, claim, self.now)))
         self.changes.claimed.extend(operation.id for operation in taken)
         upcoming = [self.facts.next_due[type] for type in claim.types if type in self.facts.next_due]
         return Claimed(tuple(taken), min(upcoming, default=None), passed_over)
@@ -210,13 +213,13 @@ class _Folding:
         return len(taken)
 
     def expire(self, expire: Expire) -> int:
-        buried = self.facts.expiring[: expire.limit]
+        buried = [id for id in self.facts.expiring if self.operations[id].expired(self.now.wall)][: expire.limit]
         for operation in [self.operations.pop(id) for id in buried]:
             self.changes.buried.append(Tombstone(operation.id, operation.owner, operation.expires_at or self.now.wall))
             self.changes.tally[operation.owner, operation.type, operation.status] -= 1
             if operation.key is not None:
                 self.changes.freed_keys.append((KeyId(operation.owner, *operation.key), operation.id))
-        self.facts.expiring = self.facts.expiring[expire.limit :]
+        self.facts.expiring = [id for id in self.facts.expiring if id in self.operations]
         return len(buried)
 
     def forget(self, forget: Forget) -> None:
@@ -239,6 +242,8 @@ class _Folding:
     def _put(self, before: Operation, after: Operation) -> Operation:
         if after is before:
             return after
+        if after.webhook is not None and after.status is not before.status:
+            after = self.outbox.told(before, after)
         self.operations[after.id] = after
         (self.changes.created if after.id in self.changes.created else self.changes.changed)[after.id] = after
         if after.sequence != before.sequence:
@@ -284,4 +289,8 @@ _DECISIONS: dict[type[Transition], Callable[[_Folding, Any], Any]] = {
     Rescue: _Folding.rescue,
     Expire: _Folding.expire,
     Forget: _Folding.forget,
+    ClaimDeliveries: lambda folding, claim: folding.outbox.claim(claim),
+    SettleDelivery: lambda folding, settle: folding.outbox.settle(settle),
+    PostponeDelivery: lambda folding, postpone: folding.outbox.postpone(postpone),
+    Redeliver: lambda folding, redeliver: folding.outbox.redeliver(redeliver),
 }

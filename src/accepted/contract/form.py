@@ -19,7 +19,7 @@ _ID_MARK, _CREATED_MARK, _ESTIMATED_MARK = b"\0id", b"\0created", b"\0estimated"
 def accepted_body(operation: Operation, base: str, advice: Advice) -> bytes:
     """`encode(accepted_document(...))`, byte by byte."""
     form = None
-    if operation.status is Status.PENDING and operation.retry_of is None and advice.queue_position is None:
+    if operation.status is Status.PENDING and _is_plain(operation) and advice.queue_position is None:
         dated = advice.estimated is not None
         form = _form(operation.type, base, advice.recommended, advice.minimum, dated=dated)
     if form is None:
@@ -27,6 +27,10 @@ def accepted_body(operation: Operation, base: str, advice: Advice) -> bytes:
     body = form.replace(_ID_MARK, operation.id[3:].encode())
     body = body.replace(_CREATED_MARK, timestamp(operation.created_at).encode())
     return body if advice.estimated is None else body.replace(_ESTIMATED_MARK, timestamp(advice.estimated).encode())
+
+
+def _is_plain(operation: Operation) -> bool:
+    return operation.retry_of is None and operation.webhook is None
 
 
 @lru_cache(maxsize=256)

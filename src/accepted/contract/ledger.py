@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from .delivery import Delivery
 from .event import Event
 from .operation import LogLine, Operation, Status
 from .problem import Refusal
@@ -20,6 +21,7 @@ from .transition import (
     Advance,
     Cancel,
     Claim,
+    ClaimDeliveries,
     Complete,
     Expire,
     Fail,
@@ -27,15 +29,19 @@ from .transition import (
     Held,
     Keep,
     Key,
+    PostponeDelivery,
+    Redeliver,
     Release,
     Renew,
     Rescue,
     Resign,
     Retry,
     Settle,
+    SettleDelivery,
     Stop,
     Transition,
 )
+from .webhook import Registration
 
 
 class KeyId(NamedTuple):
@@ -62,8 +68,18 @@ class Tombstone(NamedTuple):
     expired_at: int
 
 
+class DueDeliveries(NamedTuple):
+    """Ids of deliveries that are due, in order, by host; `resume` is the last host looked at, where more may follow."""
+
+    by_host: dict[str, list[str]]
+    resume: str | None
+
+
 class Needs(msgspec.Struct):
-    """The rows that a batch has to see. Numbers are limits: 0 means "none asked for"."""
+    """The rows that a batch has to see. Numbers are limits: 0 means "none asked for".
+
+    `deliveries` are operations of which all deliveries are wanted.
+    """
 
     operations: set[str] = msgspec.field(default_factory=set)
     keys: set[KeyId] = msgspec.field(default_factory=set)
@@ -73,13 +89,16 @@ class Needs(msgspec.Struct):
     running: set[str] = msgspec.field(default_factory=set)
     orphans: int = 0
     expiring: int = 0
+    deliveries: set[str] = msgspec.field(default_factory=set)
+    due_deliveries: list[ClaimDeliveries] = msgspec.field(default_factory=list)
 
 
 class Facts(msgspec.Struct):
     """What the store found for `Needs`. `leases` maps a worker to the tick at which its lease ends.
 
     `due`, `holdings`, `orphans` and `expiring` are ids in order; their operations are in `operations`, as is the
-    operation of each key, unless it has expired.
+    operation of each key, unless it has expired. `due_deliveries` are answers to those of `Needs`, in
+    order; their deliveries are in `deliveries`.
     """
 
     operations: dict[str, Operation] = msgspec.field(default_factory=dict)
@@ -91,6 +110,8 @@ class Facts(msgspec.Struct):
     running: Counter[str] = msgspec.field(default_factory=Counter)
     orphans: list[str] = msgspec.field(default_factory=list)
     expiring: list[str] = msgspec.field(default_factory=list)
+    deliveries: dict[str, Delivery] = msgspec.field(default_factory=dict)
+    due_deliveries: list[DueDeliveries] = msgspec.field(default_factory=list)
 
 
 class Changes(msgspec.Struct):
@@ -100,7 +121,8 @@ class Changes(msgspec.Struct):
     changed whose status (and so every index) is another than before. `compacted` maps an operation to the last event
     that goes. `dropped_chunks` maps an operation to the one attempt whose chunks stay (0: none). `freed_keys` may go
     once their minimal lifetime is over, for their operations are `buried`. `tally` holds differences of how many
-    operations there are by (owner, type, status).
+    operations there are by (owner, type, status). `deliveries` are new or changed; `summons` are operations of which a
+    delivery has become due by this very commit.
     """
 
     outcomes: list[Any | Refusal] = msgspec.field(default_factory=list)
@@ -110,7 +132,11 @@ class Changes(msgspec.Struct):
     events: list[Event] = msgspec.field(default_factory=list)
     compacted: dict[str, int] = msgspec.field(default_factory=dict)
     inputs: dict[str, bytes] = msgspec.field(default_factory=dict)
+    webhooks: dict[str, Registration] = msgspec.field(default_factory=dict)
     copied_inputs: dict[str, str] = msgspec.field(default_factory=dict)
+    """New operation to the old one that it takes its input, and its webhook, from."""
+    deliveries: dict[str, Delivery] = msgspec.field(default_factory=dict)
+    summons: dict[str, Operation] = msgspec.field(default_factory=dict)
     checkpoints: dict[str, bytes] = msgspec.field(default_factory=dict)
     chunks: list[tuple[str, int, int, bytes]] = msgspec.field(default_factory=list)
     dropped_chunks: dict[str, int] = msgspec.field(default_factory=dict)
@@ -158,6 +184,8 @@ def needs(batch: list[Transition]) -> Needs:
                 found.operations.add(id)
             case Rescue(limit=limit):
                 found.orphans = max(found.orphans, limit)
+            case ClaimDeliveries() | SettleDelivery() | PostponeDelivery() | Redeliver():
+                _need_deliveries(found, transition)
             case Expire(limit=limit):
                 found.expiring = max(found.expiring, limit)
             case Resign() | Forget():
@@ -168,6 +196,14 @@ def needs(batch: list[Transition]) -> Needs:
 def _need_held(found: Needs, held: Held) -> None:
     found.operations.add(held.operation_id)
     found.workers.add(held.worker)
+
+
+def _need_deliveries(found: Needs, transition: ClaimDeliveries | SettleDelivery | PostponeDelivery | Redeliver) -> None:
+    if isinstance(transition, ClaimDeliveries):
+        found.due_deliveries.append(transition)
+    else:
+        found.operations.add(transition.operation_id)
+        found.deliveries.add(transition.operation_id)
 
 
 def _need_due(found: Needs, claim: Claim) -> None:

@@ -85,6 +85,7 @@ def accepted(accept: Accept, now: Now) -> Operation:
         progress=accept.progress,
         key=(accept.key.route, accept.key.value) if accept.key else None,
         trace=accept.trace,
+        webhook=accept.webhook.subscription if accept.webhook is not None else None,
     )
 
 
@@ -220,6 +221,7 @@ def successor(operation: Operation, retry: Retry, now: Now) -> Operation:
         progress=restarted(operation.progress),
         retry_of=operation.id,
         trace=retry.trace,
+        webhook=operation.webhook,
     )
 
 

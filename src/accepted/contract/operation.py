@@ -84,6 +84,16 @@ class Cancellation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     reason: str | None = None
 
 
+class Subscription(msgspec.Struct, frozen=True):
+    """What the record knows of an operation's webhook: `host` (and port) it goes to, and the events it wants.
+
+    URL and secrets are stored apart, so that nobody reads them by reading the operation.
+    """
+
+    host: str
+    events: tuple[str, ...]
+
+
 class Operation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One operation, whole. `version` grows by one with each transition, `sequence` is the number of its last event."""
 
@@ -121,11 +131,18 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """(route, idempotency key) it was submitted with."""
     trace: str | None = None
     """The W3C `traceparent` of the submit."""
+    webhook: Subscription | None = None
+    undelivered: int = 0
+    """Deliveries that are pending; while there are any it does not expire (guarantee R1)."""
 
     @property
     def terminal(self) -> bool:
         """Whether it has ended; then nothing about it changes any more, but `retried_by` may be added."""
         return self.status in TERMINAL
+
+    def expired(self, wall: int) -> bool:
+        """Whether its retention is over at this wall time."""
+        return self.expires_at is not None and self.expires_at <= wall and not self.undelivered
 
 
 class LogLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

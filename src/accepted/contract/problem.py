@@ -2,7 +2,7 @@
 
     Refusal                          the caller asked for something that is not given; nothing was stored
     ├── InvalidJson  InvalidRequest  InvalidParameter  UnsupportedMediaType  BodyTooLarge
-    ├── InvalidIdempotencyKey  IdempotencyKeyReused
+    ├── InvalidIdempotencyKey  IdempotencyKeyReused  WebhookUrlForbidden  DeliveryNotFound
     ├── NotFound  MethodNotAllowed  RangeNotSatisfiable  NotAcceptable  HostNotAllowed  OriginNotAllowed
     ├── OperationNotFound  OperationExpired  ResultNotReady  NoResult
     ├── OperationNotCancellable  OperationNotRetryable  PollingTooFast
@@ -156,6 +156,19 @@ class OperationExpired(Refusal):
     explanation = (
         "The operation ended, its results were kept for the time promised in `expiresAt`, and are now deleted."
     )
+
+
+class WebhookUrlForbidden(Refusal):
+    slug, title, status = "webhook-url-forbidden", "Webhook URL Forbidden", 422
+    explanation = (
+        "Webhooks go to https URLs on ports 443 and 8443 whose host has public addresses only, without a user name or "
+        "password. The operator of a development server can lift this (`webhook_allow_http`, `webhook_allow_networks`)."
+    )
+
+
+class DeliveryNotFound(Refusal):
+    slug, title, status = "delivery-not-found", "Delivery Not Found", 404
+    explanation = "The operation has no delivery with this id. Its `/deliveries` lists those that it has."
 
 
 class ResultNotReady(Refusal):

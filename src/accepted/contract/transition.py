@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 
+from .delivery import VISIBILITY, Answer, Delivery
 from .operation import NO_JSON, Operation, Result, Warning
 from .policy import KEY_LIFETIME_MS, TOMBSTONE_LIFETIME_MS
 from .problem import Problem
 from .progress import Progress
+from .webhook import Registration
 
 
 class Transition(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="transition", tag=True, gc=False):
@@ -45,6 +47,7 @@ class Accept(Transition, frozen=True):
     progress: Progress | None = None
     key: Key | None = None
     trace: str | None = None
+    webhook: Registration | None = None
 
 
 class Claim(Transition, frozen=True):
@@ -193,6 +196,48 @@ class Forget(Transition, frozen=True):
     lifetime: int = TOMBSTONE_LIFETIME_MS
 
 
+class ClaimDeliveries(Transition, frozen=True):
+    """A sender has room for `room` deliveries that are due, at most `share` of each host.
+
+    `rooms` says otherwise for some hosts: 0 for one that is not to be sent to now. At most `hosts` hosts behind the
+    host `after` are looked at, so that the cost does not grow with how many there are. What is not settled within
+    `visibility` is due again. Outcome `ClaimedDeliveries`.
+    """
+
+    room: int
+    share: int
+    rooms: dict[str, int] = {}
+    after: str = ""
+    hosts: int = 100
+    visibility: int = VISIBILITY
+
+
+class SettleDelivery(Transition, frozen=True):
+    """A try is over; `number` is the fence of its claim, `chance` the jitter in [0, 1). Outcome `SettledDelivery`."""
+
+    operation_id: str
+    delivery_id: str
+    number: int
+    answer: Answer
+    chance: float = 0.0
+
+
+class PostponeDelivery(Transition, frozen=True):
+    """A claim is handed back without a try, due again after `wait`; charges nothing. Outcome: the delivery."""
+
+    operation_id: str
+    delivery_id: str
+    number: int
+    wait: int = 0
+
+
+class Redeliver(Transition, frozen=True):
+    """A caller wants a delivery made now. Outcome: the delivery; refused `DeliveryNotFound`."""
+
+    operation_id: str
+    delivery_id: str
+
+
 class Accepted(msgspec.Struct, frozen=True, gc=False):
     """Outcome of `Accept`: the operation, which is an older one if the key was `replayed`."""
 
@@ -209,6 +254,19 @@ class Claimed(msgspec.Struct, frozen=True):
     operations: tuple[Operation, ...]
     next_due: int | None = None
     passed_over: int = 0
+
+
+class ClaimedDeliveries(msgspec.Struct, frozen=True):
+    """Outcome of `ClaimDeliveries`. `resume` is the last host looked at where more hosts may follow."""
+
+    deliveries: tuple[Delivery, ...]
+    resume: str | None = None
+
+
+class SettledDelivery(msgspec.Struct, frozen=True):
+    """Outcome of `SettleDelivery`: the delivery after the try; PENDING where there will be another."""
+
+    delivery: Delivery
 
 
 class Renewed(msgspec.Struct, frozen=True):

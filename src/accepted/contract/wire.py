@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from .delivery import Answer, Delivery, DeliveryStatus
 from .operation import NO_JSON, SUCCEEDED, LogLine, Operation, Status, Warning, renamed
 from .problem import Problem
 from .progress import Phase, Progress
@@ -54,8 +55,8 @@ def _second(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def accepted_document(operation: Operation, base: str, advice: Advice) -> Document:
-    """The body of a 202 (contract, section 1)."""
+def accepted_document(operation: Operation, base: str, advice: Advice, secret: str | None = None) -> Document:
+    """The body of a 202 (contract, section 1); `secret` is one that was minted with it and is shown nowhere else."""
     document: Document = {
         "operationId": operation.id,
         "type": operation.type,
@@ -67,12 +68,20 @@ def accepted_document(operation: Operation, base: str, advice: Advice) -> Docume
     if operation.retry_of is not None:
         document["retryOf"] = operation.retry_of
     document["links"] = links(operation, base)
-    return document
+    return document | _webhook(operation, secret)
+
+
+def _webhook(operation: Operation, secret: str | None = None) -> Document:
+    if operation.webhook is None:
+        return {}
+    registered = {"registered": True, "events": list(operation.webhook.events)}
+    return {"webhook": registered if secret is None else {**registered, "secret": secret}}
 
 
 def replayed_document(operation: Operation, base: str, advice: Advice) -> Document:
     """The body of a 202 for a key that came before: the operation's present document (contract, section 1)."""
-    return {**operation_document(operation, base, advice), "statusUrl": f"{base}/operations/{operation.id}"}
+    status_url = {"statusUrl": f"{base}/operations/{operation.id}"}
+    return {**operation_document(operation, base, advice), **status_url, **_webhook(operation)}
 
 
 def operation_document(operation: Operation, base: str, advice: Advice) -> Document:
@@ -147,6 +156,8 @@ def links(operation: Operation, base: str) -> Document:
     if operation.status is Status.FAILED and operation.error is not None and operation.error.retryable:
         found["retry"] = f"{self}/retry"
     found["job"] = f"{base}/jobs/{renamed(operation.id, 'job')}"
+    if operation.webhook is not None:
+        found["deliveries"] = f"{self}/deliveries"
     if operation.retried_by is not None:
         found["retriedBy"] = f"{base}/operations/{operation.retried_by}"
     return found
@@ -261,6 +272,45 @@ def log_document(line: LogLine) -> Document:
         "attempt": line.attempt,
     }
     return document | ({"fields": line.fields} if line.fields else {})
+
+
+def webhook_document(delivery: Delivery, operation: Operation, base: str) -> Document:
+    """The body of a delivery (contract, section 7): always the same bytes for the same event."""
+    started = delivery.event == "STARTED"
+    document: Document = {
+        "event": delivery.event,
+        "operationId": operation.id,
+        "status": Status.PROCESSING if started else operation.status,
+        "timestamp": timestamp(delivery.at),
+        "sequence": delivery.sequence,
+    }
+    if started:
+        return document
+    match operation.status:
+        case Status.FAILED:
+            return document | {"error": error_document(operation, base)}
+        case Status.CANCELLED:
+            return document | _cancel_details(operation)
+        case _:
+            return document | {"result": result_document(operation, base)}
+
+
+def delivery_document(delivery: Delivery) -> Document:
+    """One delivery of a list (contract, section 7)."""
+    document: Document = {
+        "deliveryId": delivery.id,
+        "event": delivery.event,
+        "status": delivery.status,
+        "attempts": [_try_document(answer) for answer in delivery.tries],
+    }
+    if delivery.status is DeliveryStatus.PENDING:
+        document["nextAttempt"] = timestamp(delivery.due_at)
+    return document
+
+
+def _try_document(answer: Answer) -> Document:
+    came = {"error": answer.error} if answer.status_code is None else {"statusCode": answer.status_code}
+    return {"time": timestamp(answer.at), **came}
 
 
 def page_document(rows: Iterable[Document], pagination: Document) -> Document:

@@ -11,9 +11,11 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 
+from ..contract.delivery import Delivery, DeliveryStatus
 from ..contract.event import Event
 from ..contract.ledger import Tombstone
 from ..contract.operation import Operation, Status
+from ..contract.transition import SettledDelivery
 from ..store.protocol import Committed
 
 log = logging.getLogger("accepted.operation")
@@ -64,6 +66,8 @@ def on_commit(committed: Committed, _seconds: float) -> None:
         and (line := _line(event, operation)) is not None
     ]
     lines += [_expiry(tombstone) for tombstone in committed.expired if log.isEnabledFor(logging.INFO)]
+    settled = (outcome.delivery for outcome in committed.outcomes if type(outcome) is SettledDelivery)
+    lines += [said for delivery in settled if (said := _sending(delivery)) is not None]
     if lines:
         _hand_over(lines)
 
@@ -81,6 +85,27 @@ def _expiry(tombstone: Tombstone) -> logging.LogRecord:
     """By now nothing else is known of it."""
     members = {"name": log.name, "levelno": logging.INFO, "levelname": "INFO", "operation_id": tombstone.id}
     return logging.makeLogRecord({**members, "msg": f"{tombstone.id} expired"})
+
+
+def _sending(delivery: Delivery) -> logging.LogRecord | None:
+    """What came of a try to deliver; never where it went in full, nor what was answered."""
+    ended = delivery.status is not DeliveryStatus.PENDING
+    word = delivery.status.lower() if delivery.status is DeliveryStatus.DELIVERED else "not delivered"
+    level = logging.INFO if word == "delivered" else logging.WARNING
+    if not log.isEnabledFor(level):
+        return None
+    answer = delivery.tries[-1]
+    more = "" if word == "delivered" else f": {answer.status_code or answer.error}"
+    more += ", given up" if ended and word != "delivered" else ""
+    members = {"name": log.name, "levelno": level, "levelname": logging.getLevelName(level)}
+    about = {
+        "operation_id": delivery.operation_id,
+        "operation_type": delivery.type,
+        "traceparent": delivery.trace,
+        "attempt": len(delivery.tries),
+    }
+    text = f"{delivery.operation_id} {word} {delivery.event} to {delivery.host}{more}"
+    return logging.makeLogRecord({**members, **about, "msg": "%s", "args": (text,)})
 
 
 def _hand_over(lines: Sequence[logging.LogRecord]) -> None:

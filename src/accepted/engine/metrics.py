@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily
 
+from ..contract.delivery import DeliveryStatus
 from ..contract.event import Event
 from ..contract.operation import Operation, Status
 from ..contract.problem import StaleAttempt
-from ..contract.transition import Accepted
+from ..contract.transition import Accepted, SettledDelivery
 from ..store.protocol import Committed, Store
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -27,6 +28,8 @@ _RUN_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 360
 _COMMIT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
+
+_TRIED = {DeliveryStatus.DELIVERED: "delivered", DeliveryStatus.PENDING: "retried", DeliveryStatus.FAILED: "failed"}
 
 M = TypeVar("M", Counter, Histogram)
 Counts = collections.Counter[tuple[Any, ...]]
@@ -48,6 +51,9 @@ class Metrics:
         self._attempts = Counter("accepted_attempts", "Attempts that ended.", ["type", "outcome"], registry=registry)
         self._violations = Counter(
             "accepted_invariant_violations", "Bugs that were caught before they could be stored.", registry=registry
+        )
+        self._deliveries = Counter(
+            "accepted_webhook_deliveries", "Tries to deliver a webhook.", ["outcome"], registry=registry
         )
         self._wait = Histogram(
             "accepted_wait_seconds",
@@ -104,6 +110,8 @@ class Metrics:
             counts[self._submissions, outcome.operation.type, word] += 1
         elif type(outcome) is StaleAttempt:
             counts[self._attempts, "", "stale"] += 1
+        elif type(outcome) is SettledDelivery:
+            counts[self._deliveries, _TRIED[outcome.delivery.status]] += 1
 
     def _count_event(self, event: Event, operation: Operation, counts: Counts) -> None:
         type = operation.type

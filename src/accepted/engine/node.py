@@ -17,6 +17,7 @@ from ..store.clock import Clock
 from ..store.protocol import Store, StoreUnavailable
 from . import journal
 from .committer import Committer
+from .delivery import Deliverer
 from .estimate import Estimator
 from .execution import Lifespan, LogCapture
 from .feed import Feed
@@ -30,7 +31,7 @@ log = logging.getLogger("accepted.engine")
 
 
 class Node:
-    """Committer, feed and sweeper, and a worker where `working`, on one store."""
+    """Committer, feed, sweeper and deliverer, and a worker where `working`, on one store."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Node:
         self.draining = False
         self.sweeper = Sweeper(self.committer, settings, self.clock)
         self.worker = Worker(store, self.committer, self.feed, registry, settings, lifespan) if working else None
+        self.deliverer = Deliverer(store, self.committer, self.feed, settings, clock or Clock())
         self._tasks: list[asyncio.Task[None]] = []
         self._capture = LogCapture()
         self.feed.follow_commits(self.metrics.on_commit)
@@ -72,6 +74,7 @@ class Node:
         self._committing = self._supervised(self.committer.run(), "committer")
         self._tasks = [self._supervised(self.feed.run(), "feed"), self._supervised(self.sweeper.run(), "sweeper")]
         self._tasks.append(self._supervised(self.relay.run(), "relay"))
+        self._tasks.append(self._supervised(self.deliverer.run(), "deliverer"))
         if self.worker is not None:
             logging.getLogger().addHandler(self._capture)
             self._tasks.append(self._supervised(self.worker.run(), "worker"))
@@ -84,9 +87,11 @@ class Node:
     async def stop(self) -> None:
         """End in good order within `drain_timeout` and a little."""
         self.drain()
+        delivering = asyncio.create_task(self.deliverer.drain(self.settings.drain_timeout))
         if self.worker is not None:
             logging.getLogger().removeHandler(self._capture)
             await self.worker.drain(self.settings.drain_timeout)
+        await delivering
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -101,6 +106,7 @@ class Node:
             logging.getLogger().removeHandler(self._capture)
             with contextlib.suppress(StoreUnavailable):
                 await self.worker.abandon()
+        self.deliverer.sender.close()
         await self.store.close()
 
     def _supervised(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

@@ -41,6 +41,7 @@ from .pulse import Pulse
 from .results import Results
 from .sockets import Sockets
 from .streams import Streams
+from .webhooks import Webhooks
 
 log = logging.getLogger("accepted.http")
 
@@ -58,7 +59,8 @@ class Face:
         self._registry = registry
         self._settings = settings
         self._access = Access(settings)
-        self.operations = Operations(service, settings)
+        self.webhooks = Webhooks(service, settings)
+        self.operations = Operations(service, settings, self.webhooks)
         self.results = Results(service)
         self.jobs = Jobs(service)
         pulse = Pulse(node.clock, node.metrics)
@@ -177,6 +179,8 @@ _FIXED: dict[str, tuple[str, Callable[[Face], Endpoint]]] = {
     "/operations/{id}/result": ("GET", lambda face: _op(face.results.by_operation)),
     "/operations/{id}/stream": ("GET", lambda face: _op(face.streams.operation)),
     "/operations/{id}/status": ("GET", lambda face: _upgrade),
+    "/operations/{id}/deliveries": ("GET", lambda face: _op(face.webhooks.deliveries)),
+    "/operations/{id}/deliveries/{deliveryId}/redeliver": ("POST", lambda face: _op(face.webhooks.redeliver)),
     "/jobs": ("GET", lambda face: face.jobs.history),
     "/jobs/{id}": ("GET", lambda face: _job(face.jobs.get)),
     "/jobs/{id}/logs": ("GET", lambda face: _job(face.jobs.logs)),

@@ -188,7 +188,7 @@ def _plain(operation: Schema) -> Schema:
         status: {name: value for name, value in answer.items() if name != "links"}
         for status, answer in operation["responses"].items()
     }
-    found: Schema = {name: operation[name] for name in ("parameters", "requestBody") if name in operation}
+    found: Schema = {name: operation[name] for name in ("parameters", "requestBody", "callbacks") if name in operation}
     return found | {"responses": answers}
 
 

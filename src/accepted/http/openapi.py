@@ -18,8 +18,9 @@ from . import openapi_parts as part
 from .call import JSON, NO_STORE, NOSNIFF, Call
 from .openapi_parts import operation, parameter, refusals
 from .openapi_paths import OF_BODY, OF_OPERATION, OF_WRITE, accepted, ended, fixed, result
-from .openapi_schemas import Schema, contract_schemas
+from .openapi_schemas import Schema, closed, contract_schemas, ref
 from .openapi_streams import streams
+from .openapi_webhooks import callbacks, webhook_schemas, with_webhook
 
 _BASES_KEPT = 16  # a prefix may have parameters, so there may be many; one document is made in milliseconds
 _DESCRIPTION = (
@@ -31,6 +32,7 @@ _TAGS = {
     "operations": "Watch it, cancel it, try it again.",
     "streams": "Follow it as it goes on.",
     "results": "What operations returned.",
+    "webhooks": "What was told to the URLs that clients registered.",
     "jobs": "The operator's view.",
     "health": "The server itself.",
 }
@@ -67,7 +69,7 @@ class OpenApi:
 
 def described(registry: Iterable[Registered]) -> tuple[dict[str, Schema], dict[str, Schema]]:
     """(paths, component schemas) of an app with these operations; `paths` has an operation for each path and method."""
-    components = contract_schemas()
+    components = contract_schemas() | webhook_schemas()
     paths: dict[str, Schema] = {}
     outputs: list[Schema] = []
     for registered in registry:
@@ -95,10 +97,13 @@ def _submit(registered: Registered, output: Schema, components: dict[str, Schema
         description="\n\n".join(filter(None, about)),
         parameters=[part.IDEMPOTENCY_KEY, part.PREFER, part.REDIRECT],
         requestBody=_input(registered, components),
+        callbacks=callbacks(),
         responses={
             **accepted("Accepted: it is durable and will be run.", {"Idempotency-Replayed": part.REPLAYED}),
             **ended(),
-            **refusals(*refusals_of, refused.IdempotencyKeyReused, refused.InvalidParameter),
+            **refusals(
+                *refusals_of, refused.IdempotencyKeyReused, refused.InvalidParameter, refused.WebhookUrlForbidden
+            ),
         },
     )
 
@@ -112,10 +117,10 @@ def _promise(registered: Registered, output: Schema) -> str:
 
 def _input(registered: Registered, components: dict[str, Schema]) -> Schema:
     if registered.input.type is ABSENT:
-        nothing = {"oneOf": [{"type": "null"}, {"type": "object", "maxProperties": 0}]}
+        nothing = {"oneOf": [{"type": "null"}, closed({}, {"webhook": ref("Webhook")})]}
         return {"description": "None is needed.", "content": {part.JSON_MEDIA: {"schema": nothing}}}
     schema = _of_user(registered, registered.input, components, output=False)
-    return {"required": True, "content": {part.JSON_MEDIA: {"schema": schema}}}
+    return {"required": True, "content": {part.JSON_MEDIA: {"schema": with_webhook(schema, components)}}}
 
 
 def _output(registered: Registered, components: dict[str, Schema]) -> Schema:

@@ -8,6 +8,7 @@ from functools import partial
 from ..contract import problem as refused
 from ..contract.operation import Status
 from . import openapi_parts as part
+from . import openapi_webhooks
 from .openapi_parts import answer, html, operation, parameter, refusals
 from .openapi_schemas import (
     COUNT,
@@ -30,6 +31,7 @@ def fixed(outputs: list[Schema]) -> Iterator[tuple[str, str, Schema]]:
     yield "/operations/{id}/cancel", "post", _cancel("cancelOperation", _OPERATION, "operations")
     yield "/operations/{id}/retry", "post", _retry()
     yield "/operations/{id}/result", "get", result(outputs)
+    yield from openapi_webhooks.paths()
     yield "/jobs", "get", _jobs()
     yield "/jobs/{id}", "get", _job()
     yield "/jobs/{id}/logs", "get", _logs()

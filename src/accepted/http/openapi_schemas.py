@@ -142,7 +142,8 @@ def _accepted() -> Schema:
         optional |= always | sometimes
     optional = {name: schema for name, schema in optional.items() if name not in required}
     about = "The operation. One that an idempotency key or a retry had made before comes with all that is known now."
-    return closed(required, optional | {"result": ref("Result")}, description=about)
+    more = {"result": ref("Result"), "webhook": ref("WebhookRegistered")}
+    return closed(required, optional | more, description=about)
 
 
 def _cancelled() -> Schema:
@@ -157,7 +158,7 @@ def _cancelled() -> Schema:
 
 
 def _links() -> Schema:
-    actions = {"cancel": LINK, "result": LINK, "retry": LINK, "retriedBy": LINK}
+    actions = {"cancel": LINK, "result": LINK, "retry": LINK, "retriedBy": LINK, "deliveries": LINK}
     always = {"self": LINK, "stream": LINK, "websocket": LINK, "job": LINK}
     return closed(always, actions, description="What can be done next.")
 

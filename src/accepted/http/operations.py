@@ -17,13 +17,15 @@ from ..settings import Settings
 from . import body
 from .call import JSON, NO_STORE, NOSNIFF, VARY_PREFER, Call, Header
 from .headers import NO_PREFERENCES, Preferences, idempotency_key, matches, traceparent
+from .webhooks import RESERVED, Webhooks, without_webhook
 
 
 class Operations:
     """The endpoints under `/operations/{id}`, and the submit of each registered operation."""
 
-    def __init__(self, service: Service, settings: Settings) -> None:
+    def __init__(self, service: Service, settings: Settings, webhooks: Webhooks) -> None:
         self._service = service
+        self._webhooks = webhooks
         self._settings = settings
 
     # --- submit
@@ -38,10 +40,20 @@ class Operations:
         )
         key = Key(registered.path, key_value, body.fingerprint(value)) if key_value is not None else None
         trace = traceparent(call.header(b"traceparent")) if b"traceparent" in call.headers else None
-        accepted = await self._service.submit(registered, raw, owner=call.owner, key=key, trace=trace)
+        webhook = None
+        if isinstance(value, dict) and RESERVED in value:
+            webhook, raw = await self._webhooks.registered(call, value), without_webhook(raw)
+        registration = webhook.registration if webhook is not None else None
+        accepted = await self._service.submit(
+            registered, raw, owner=call.owner, key=key, trace=trace, webhook=registration
+        )
         replayed: tuple[Header, ...] = ((b"idempotency-replayed", b"true"),) if accepted.replayed else ()
         preferred = call.preferences(self._settings.wait_limit)
         operation = accepted.operation
+        if webhook is not None and webhook.minted and not accepted.replayed:
+            # Only this answer may say the secret, so it cannot wait for another one (`Prefer` is a wish).
+            await self._accepted(call, operation, Preferences(), False, replayed, webhook.registration.secrets[0])
+            return
         if preferred.wait:
             operation = await self._wait(call, operation, preferred.wait, "end")
             if operation.terminal:
@@ -50,23 +62,32 @@ class Operations:
         await self._accepted(call, operation, preferred, accepted.replayed, replayed)
 
     def _input(self, call: Call, registered: Registered, raw: bytes) -> tuple[bytes, Any]:
-        """The input as bytes and as a JSON value, without the members that the contract reserves."""
+        """The body as bytes and as a JSON value."""
         if not raw and registered.input.type is ABSENT:
             return b"null", None
         body.check_type(call.headers)
         value = body.parse(raw)
-        if registered.input.type is ABSENT and value not in (None, {}):
+        if (
+            registered.input.type is ABSENT
+            and value is not None
+            and (not isinstance(value, dict) or {*value} - {RESERVED})
+        ):
             raise InvalidRequest("This operation takes no input.", errors=[{"pointer": "", "detail": "takes no input"}])
-        if isinstance(value, dict) and "webhook" in value:
-            errors = [{"pointer": "/webhook", "detail": "this server does not deliver webhooks yet"}]
-            raise InvalidRequest("Webhooks cannot be registered here.", errors=errors)
         return raw, value
 
     async def _accepted(
-        self, call: Call, operation: Operation, preferred: Preferences, replayed: bool, headers: tuple[Header, ...]
+        self,
+        call: Call,
+        operation: Operation,
+        preferred: Preferences,
+        replayed: bool,
+        headers: tuple[Header, ...],
+        secret: str | None = None,
     ) -> None:
         advice = await self._service.advice(operation)
-        if replayed:
+        if secret is not None:
+            document = wire.encode(wire.accepted_document(operation, call.base, advice, secret))
+        elif replayed:
             document = wire.encode(wire.replayed_document(operation, call.base, advice))
         else:
             document = accepted_body(operation, call.base, advice)

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from ..contract.delivery import Delivery
 from ..contract.event import Event
 from ..contract.ledger import Changes, Tombstone
 from ..contract.operation import LogLine, Now, Operation, Status
 from ..contract.problem import Refusal
 from ..contract.transition import Transition
+from ..contract.webhook import Registration
 
 
 class StoreUnavailable(Exception):
@@ -39,6 +41,8 @@ class Hint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     cancelling: bool = False
     attempt: int = 0
     sequence: int = 0
+    delivering: bool = False
+    """Whether a delivery of this operation has become due."""
 
 
 class Work(NamedTuple):
@@ -128,6 +132,15 @@ class Store(Protocol):
     async def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
         """Lines of its log with a number greater than `after`, in order."""
 
+    async def deliveries(self, id: str) -> list[Delivery]:
+        """The deliveries of one operation in the order of their events."""
+
+    async def webhook(self, id: str) -> Registration | None:
+        """Where deliveries of this operation go, secrets included: for who sends them, and for nobody else."""
+
+    async def next_delivery(self) -> int | None:
+        """When the first of all pending deliveries is due; cheap enough to be asked all the time."""
+
     async def resource(self, owner: str, name: str) -> str | None:
         """The id of the operation whose result has this name (`ledger.resource_name` of its path); known until the
         tombstone goes.
@@ -158,7 +171,7 @@ class Store(Protocol):
         """
 
 
-def hint_of(operation: Operation) -> Hint:
+def hint_of(operation: Operation, *, delivering: bool = False) -> Hint:
     """What there is to tell about an operation."""
     return Hint(
         operation.id,
@@ -169,9 +182,15 @@ def hint_of(operation: Operation) -> Hint:
         operation.cancellation is not None and operation.ended_at is None,
         operation.attempt,
         operation.sequence,
+        delivering,
     )
 
 
 def hints_of(changes: Changes) -> list[Hint]:
     """The hints that follow from a commit."""
-    return [hint_of(operation) for operation in (*changes.created.values(), *changes.changed.values())]
+    hints = [
+        hint_of(operation, delivering=operation.id in changes.summons)
+        for operation in (*changes.created.values(), *changes.changed.values())
+    ]
+    known = changes.created.keys() | changes.changed.keys() if changes.summons else ()
+    return hints + [hint_of(o, delivering=True) for o in changes.summons.values() if o.id not in known]

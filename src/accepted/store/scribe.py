@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from ..contract.delivery import Delivery
 from ..contract.event import Event
 from ..contract.ledger import Tombstone
 from ..contract.operation import Operation
@@ -27,12 +28,16 @@ from ..contract.transition import (
     Advance,
     Cancel,
     Claim,
+    ClaimDeliveries,
     Claimed,
+    ClaimedDeliveries,
     Complete,
     Expire,
     Fail,
     Forget,
     Keep,
+    PostponeDelivery,
+    Redeliver,
     Release,
     Renew,
     Renewed,
@@ -41,6 +46,8 @@ from ..contract.transition import (
     Retried,
     Retry,
     Settle,
+    SettledDelivery,
+    SettleDelivery,
     Stop,
     Transition,
 )
@@ -51,12 +58,24 @@ from .sqlite_commit import Recorder
 HEADER = struct.Struct("!I")
 
 AnyTransition = (
-    Accept | Advance | Cancel | Claim | Complete | Expire | Fail | Forget | Keep
-    | Release | Renew | Rescue | Resign | Retry | Settle | Stop
+    Accept | Advance | Cancel | Claim | ClaimDeliveries | Complete | Expire | Fail | Forget | Keep
+    | PostponeDelivery | Redeliver | Release | Renew | Rescue | Resign | Retry | Settle | SettleDelivery | Stop
 )  # fmt: skip
 
 _OUTCOMES: dict[str, Any] = {
-    type.__name__: type for type in (Accepted, Claimed, Renewed, Retried, Operation, int, type(None))
+    type.__name__: type
+    for type in (
+        Accepted,
+        Claimed,
+        ClaimedDeliveries,
+        Delivery,
+        Renewed,
+        Retried,
+        SettledDelivery,
+        Operation,
+        int,
+        type(None),
+    )
 }
 _REFUSALS: dict[str, type[Refusal]] = {refusal.__name__: refusal for refusal in (*Refusal.__subclasses__(), TooEarly)}
 

@@ -13,10 +13,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from ..contract.delivery import Delivery
 from ..contract.event import Event
 from ..contract.ledger import Tombstone
 from ..contract.operation import LogLine, Now, Operation, Status
 from ..contract.transition import Transition
+from ..contract.webhook import Registration
 from .beacon import Beacon
 from .clock import Clock
 from .protocol import Committed, Hint, Selection, StoreUnavailable, WorkerRow
@@ -107,6 +109,15 @@ class SqliteStore:
 
     async def resource(self, owner: str, path: str) -> str | None:
         return self._reader.resource(owner, path)
+
+    async def deliveries(self, id: str) -> list[Delivery]:
+        return self._reader.deliveries(id)
+
+    async def webhook(self, id: str) -> Registration | None:
+        return self._reader.webhook(id)
+
+    async def next_delivery(self) -> int | None:
+        return self._reader.next_delivery()
 
     async def queue(self, type: str, limit: int) -> list[str]:
         return self._reader.queue(type, limit)

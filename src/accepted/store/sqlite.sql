@@ -74,20 +74,55 @@ INSERT INTO event (operation, sequence, body) VALUES (?, ?, ?);
 DELETE FROM event WHERE operation = ? AND sequence <= ?;
 
 -- name: put_payload
--- An input or a checkpoint.
+-- An input, a checkpoint or a webhook.
 INSERT INTO payload (operation, name, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body;
 
 -- name: copy_input
--- The input of (new operation, old operation) for a retry.
-INSERT INTO payload (operation, name, body) SELECT ?, name, body FROM payload WHERE operation = ? AND name = 'input';
+-- The input of (new operation, old operation) for a retry, and its webhook.
+INSERT INTO payload (operation, name, body)
+SELECT ?, name, body FROM payload WHERE operation = ? AND name IN ('input', 'webhook');
 
 -- name: payload
 -- One payload by (operation, name).
 SELECT body FROM payload WHERE operation = ? AND name = ?;
 
 -- name: payloads
--- All payloads of the named operations.
-SELECT operation, name, body FROM payload WHERE operation IN (SELECT value FROM json_each(?));
+-- What attempts of the named operations start from. Not their webhooks: secrets go to nobody who has no use for them.
+SELECT operation, name, body FROM payload
+WHERE operation IN (SELECT value FROM json_each(?)) AND name IN ('input', 'checkpoint');
+
+-- name: put_delivery
+-- A delivery, new or changed.
+INSERT INTO delivery (operation, id, host, due_at, record) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET due_at = excluded.due_at, record = excluded.record;
+
+-- name: deliveries_of
+-- All deliveries of the named operations, in the order of their events.
+SELECT id, record FROM delivery WHERE operation IN (SELECT value FROM json_each(?)) ORDER BY operation, length(id), id;
+
+-- name: next_delivery
+-- When the first of all pending deliveries is due.
+SELECT due_at FROM delivery WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1;
+
+-- name: waiting_hosts
+-- Hosts with pending deliveries behind (host, limit), and when their first one is due: one step of the index for each host.
+WITH RECURSIVE waiting (host) AS (
+    SELECT (SELECT host FROM delivery WHERE due_at IS NOT NULL AND host > ?1 ORDER BY host LIMIT 1)
+    UNION ALL
+    SELECT (SELECT host FROM delivery WHERE due_at IS NOT NULL AND host > waiting.host ORDER BY host LIMIT 1)
+    FROM waiting WHERE waiting.host IS NOT NULL
+    LIMIT ?2
+)
+SELECT host, (SELECT due_at FROM delivery WHERE delivery.host = waiting.host AND due_at IS NOT NULL ORDER BY due_at LIMIT 1)
+FROM waiting WHERE host IS NOT NULL;
+
+-- name: due_deliveries
+-- Deliveries to a host that are due, by (host, time, limit).
+SELECT id, record FROM delivery WHERE host = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?;
+
+-- name: drop_deliveries
+-- The deliveries of an operation.
+DELETE FROM delivery WHERE operation = ?;
 
 -- name: put_chunk
 -- One chunk of an artifact; an attempt may write it again after an unclear answer.
@@ -159,7 +194,7 @@ DELETE FROM operation WHERE id = ?;
 DELETE FROM event WHERE operation = ?;
 
 -- name: drop_payloads
--- Its input and checkpoint.
+-- Its input, checkpoint and webhook.
 DELETE FROM payload WHERE operation = ?;
 
 -- name: drop_lines

@@ -16,10 +16,11 @@ from typing import Any
 import apsw
 import msgspec
 
+from ..contract.delivery import Delivery, DeliveryStatus
 from ..contract.fold import fold
-from ..contract.ledger import Changes, Facts, KeyRow, Needs, needs
+from ..contract.ledger import Changes, DueDeliveries, Facts, KeyRow, Needs, needs
 from ..contract.operation import SUCCEEDED, Now, Operation, Status
-from ..contract.transition import Transition
+from ..contract.transition import ClaimDeliveries, Transition
 from .clock import Clock
 from .protocol import Committed, StoreUnavailable, Work, hints_of
 from .sqlite_schema import SQL, connect, migrate, unavailable
@@ -32,6 +33,7 @@ NOTHING = b"null"  # an input that is not worth a row
 
 _encode = msgspec.json.encode
 decode_operation = msgspec.json.Decoder(Operation).decode
+decode_delivery = msgspec.json.Decoder(Delivery).decode
 
 
 class Recorder:
@@ -143,6 +145,9 @@ def load(connection: apsw.Connection, wanted: Needs, now: Now) -> Facts:
         facts.orphans = list(dict.fromkeys(orphans + _take(facts, connection.execute(SQL["settling"], limit))))
     if wanted.expiring:
         facts.expiring = _take(facts, connection.execute(SQL["expiring"], (now.wall, wanted.expiring)))
+    if wanted.deliveries:
+        _take_deliveries(facts, connection.execute(SQL["deliveries_of"], (_encode(list(wanted.deliveries)).decode(),)))
+    facts.due_deliveries = [_load_due_deliveries(connection, facts, claim, now) for claim in wanted.due_deliveries]
     return facts
 
 
@@ -150,6 +155,29 @@ def _load_due(connection: apsw.Connection, facts: Facts, type: str, room: int, n
     facts.due[type] = _take(facts, connection.execute(SQL["due"], (type, now.wall, room)))
     for (due_at,) in connection.execute(SQL["next_due"], (type, now.wall)):
         facts.next_due[type] = due_at
+
+
+def _load_due_deliveries(connection: apsw.Connection, facts: Facts, claim: ClaimDeliveries, now: Now) -> DueDeliveries:
+    """Host by host, until there is enough; where it ends, the next claim goes on."""
+    by_host: dict[str, list[str]] = {}
+    found, host = 0, ""
+    waiting: list[Any] = connection.execute(SQL["waiting_hosts"], (claim.after, claim.hosts)).fetchall()
+    for host, first in waiting:
+        room = claim.rooms.get(host, claim.share)
+        if room > 0 and first <= now.wall:
+            by_host[host] = _take_deliveries(facts, connection.execute(SQL["due_deliveries"], (host, now.wall, room)))
+            found += len(by_host[host])
+        if found >= claim.room:
+            return DueDeliveries(by_host, host)
+    return DueDeliveries(by_host, host if len(waiting) == claim.hosts else None)
+
+
+def _take_deliveries(facts: Facts, rows: Iterable[tuple[Any, ...]]) -> list[str]:
+    taken = []
+    for id, record in rows:
+        facts.deliveries[id] = decode_delivery(record)
+        taken.append(id)
+    return taken
 
 
 def _take(facts: Facts, rows: Iterable[tuple[Any, ...]]) -> list[str]:
@@ -219,7 +247,7 @@ def _row(operation: Operation) -> tuple[Any, ...]:
         operation.due_at if operation.status is Status.PENDING else None,
         operation.worker,
         settling.settle_at if settling else None,
-        operation.expires_at,
+        operation.expires_at if not operation.undelivered else None,
         _encode(operation),
         operation.id,
     )
@@ -228,12 +256,21 @@ def _row(operation: Operation) -> tuple[Any, ...]:
 def _save_payloads(connection: apsw.Connection, changes: Changes) -> None:
     many = partial(write, connection)
     many("put_payload", [(id, "input", body) for id, body in changes.inputs.items() if body != NOTHING])
+    if changes.webhooks:
+        many("put_payload", [(id, "webhook", _encode(webhook)) for id, webhook in changes.webhooks.items()])
     many("copy_input", list(changes.copied_inputs.items()))
+    if changes.deliveries:
+        many("put_delivery", [_delivery_row(delivery) for delivery in changes.deliveries.values()])
     many("put_payload", [(id, "checkpoint", body) for id, body in changes.checkpoints.items()])
     many("put_chunk", changes.chunks)
     many("insert_line", [(id, line.line, _encode(line)) for id, line in changes.lines])
     many("put_key", [(*key, *row) for key, row in changes.keys.items()])
     many("put_resource", [(*path, id) for path, id in changes.resources.items()])
+
+
+def _delivery_row(delivery: Delivery) -> tuple[Any, ...]:
+    due_at = delivery.due_at if delivery.status is DeliveryStatus.PENDING else None
+    return delivery.operation_id, delivery.id, delivery.host, due_at, _encode(delivery)
 
 
 def _save_workers(connection: apsw.Connection, changes: Changes, now: Now) -> None:
@@ -246,7 +283,7 @@ def _save_workers(connection: apsw.Connection, changes: Changes, now: Now) -> No
 
 def _save_durations(connection: apsw.Connection, changes: Changes, now: Now) -> None:
     """A sample is enough: a busy commit has seen hundreds of runs, and the table keeps the last few dozen."""
-    ended = (o for id in changes.moved if (o := changes.changed.get(id)) and o.status in SUCCEEDED)
+    ended = (o for e in changes.events if e.status in SUCCEEDED and (o := changes.changed.get(e.operation_id)))
     rows = [
         (operation.type, (now.wall + number) % DURATION_SLOTS, (operation.ended_at or 0) - operation.attempt_at)
         for number, operation in enumerate(islice(ended, DURATIONS_A_COMMIT))
@@ -258,7 +295,7 @@ def _save_durations(connection: apsw.Connection, changes: Changes, now: Now) -> 
 def _bury(connection: apsw.Connection, changes: Changes, now: Now) -> None:
     many = partial(write, connection)
     ids = [(tombstone.id,) for tombstone in changes.buried]
-    for name in ("drop_operation", "drop_events", "drop_payloads", "drop_lines"):
+    for name in ("drop_operation", "drop_events", "drop_payloads", "drop_lines", "drop_deliveries"):
         many(name, ids)
     many("drop_chunks", [(id, -1) for (id,) in ids])
     many("insert_tombstone", [tuple(tombstone) for tombstone in changes.buried])

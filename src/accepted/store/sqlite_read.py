@@ -18,16 +18,19 @@ from typing import Any
 import apsw
 import msgspec
 
+from ..contract.delivery import Delivery
 from ..contract.event import Event
 from ..contract.ledger import Tombstone
 from ..contract.operation import LogLine, Now, Operation, Status
+from ..contract.webhook import Registration
 from .protocol import Selection, WorkerRow
-from .sqlite_commit import decode_operation
+from .sqlite_commit import decode_delivery, decode_operation
 from .sqlite_schema import SQL, connect, unavailable
 
 _LAST_ID = "op-~"  # sorts after every id
 
 _decode_event = msgspec.json.Decoder(Event).decode
+_decode_webhook = msgspec.json.Decoder(Registration).decode
 _decode_line = msgspec.json.Decoder(LogLine).decode
 
 
@@ -105,6 +108,17 @@ class Reader:
 
     def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
         return [_decode_line(body) for body in self._column("lines", (id, after, limit))]
+
+    def deliveries(self, id: str) -> list[Delivery]:
+        return [decode_delivery(row[1]) for row in self._rows("deliveries_of", (msgspec.json.encode([id]).decode(),))]
+
+    def webhook(self, id: str) -> Registration | None:
+        body: bytes | None = self._first("payload", (id, "webhook"))
+        return None if body is None else _decode_webhook(body)
+
+    def next_delivery(self) -> int | None:
+        due_at: int | None = self._first("next_delivery", ())
+        return due_at
 
     def resource(self, owner: str, path: str) -> str | None:
         id: str | None = self._first("resource", (owner, path))
