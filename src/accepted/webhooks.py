@@ -65,7 +65,7 @@ def verify(
 
     `headers` is any mapping, or pairs as ASGI has them; upper and lower case make no difference. While a secret is
     replaced by another, give both. `tolerance` is how many seconds the sender's clock and yours may be apart; `now`
-    (seconds since the epoch) is the present unless given.
+    (seconds since the epoch) is the present unless given. ValueError for `whsec_` before what is no base64.
     """
     found = _lowered(headers)
     body = body.encode() if isinstance(body, str) else body

@@ -138,6 +138,12 @@ class TestWhenOneIsMade:
         memory.ask([rescue(1)], after(2 * DAY))
         assert events(memory) == ["STARTED", "FAILED"]
 
+    def test_it_is_due_at_once_though_the_wall_clock_was_set_back(self, memory: Memory) -> None:
+        submitted(memory)
+        earlier = Now(NOW.wall - HOUR, NOW.tick + SECOND)
+        memory.ask([cancel(memory.operations[op_id(1)])], earlier)
+        assert len(taken(memory, earlier)) == 1
+
     def test_a_start_is_told_once_and_what_goes_back_is_no_end(self, memory: Memory) -> None:
         submitted(memory)
         memory.ask([claim()], NOW)

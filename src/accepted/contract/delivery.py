@@ -76,7 +76,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     trace: str | None = None
 
 
-def delivery_of(operation: Operation) -> Delivery | None:
+def delivery_of(operation: Operation, now: Now) -> Delivery | None:
     """The delivery that has to be made of what `operation` has just become, if its webhook asks for it."""
     webhook, event = operation.webhook, EVENT_OF.get(operation.status)
     if webhook is None or event not in webhook.events:
@@ -88,7 +88,7 @@ def delivery_of(operation: Operation) -> Delivery | None:
         host=webhook.host,
         at=operation.updated_at,
         sequence=operation.sequence,
-        due_at=operation.updated_at,
+        due_at=now.wall,
         type=operation.type,
         trace=operation.trace,
     )

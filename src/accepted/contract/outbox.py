@@ -38,7 +38,7 @@ class Outbox:
         """`after`, with the delivery counted that tells of it: an end, or the first start."""
         if after.status is Status.PROCESSING and before.started_at is not None:
             return after
-        delivery = delivery_of(after)
+        delivery = delivery_of(after, self._now)
         if delivery is None:
             return after
         self._keep(delivery)

@@ -8,6 +8,7 @@ W4). Each host has a lane of its own; no queue is shared that a dead one could f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Sequence
@@ -75,8 +76,9 @@ class Deliverer:
         """Claim nothing more, let what is being sent end, and hand back the rest, within `timeout` seconds."""
         self._draining = True
         self._wanted.set()
-        async with self._claiming:
-            pass
+        with contextlib.suppress(TimeoutError):  # what it is about to be given has to be handed back too
+            async with asyncio.timeout(timeout), self._claiming:
+                pass
         waiting = [claimed.delivery for lane in self._lanes.values() for claimed in lane.ready]
         self._lanes = {}
         for delivery in waiting:

@@ -8,6 +8,7 @@ name. Redirects are not followed, proxies and other words of the environment are
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -69,8 +70,9 @@ class Sender:
 
     def close(self) -> None:
         """Let go of everything."""
-        for connection in list(self._places):
-            connection.abort()
+        with contextlib.suppress(RuntimeError):  # their loop may be gone, and they with it
+            for connection in list(self._places):
+                connection.abort()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _send(self, target: Target, request: bytes) -> Head:
@@ -117,8 +119,8 @@ class Sender:
     async def _connected(self, target: Target, place: _Place) -> Connection:
         try:
             async with asyncio.timeout(CONNECT_PATIENCE):
-                peer = await self._peer(target)
                 context = await self._context() if target.scheme == "https" else None
+                peer = await self._peer(target)
                 name = target.host if context is not None else None
                 _, connection = await asyncio.get_running_loop().create_connection(
                     lambda: Connection(self._keep, self._forget), sock=peer, ssl=context, server_hostname=name
