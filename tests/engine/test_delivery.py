@@ -255,6 +255,17 @@ async def test_one_that_never_comes_back_is_given_up(node: Node, receiver: Recei
     assert len({request.headers["webhook-timestamp"] for request in receiver.requests}) == 10
 
 
+async def test_failures_in_a_row_count_though_there_are_pauses_between_them(node: Node, receiver: Receiver) -> None:
+    receiver.behave = answer(500)
+    for number in range(1, FAILURES + 1):
+        await told(node, "noop", receiver.url)
+        await quiet(node, number)
+    await told(node, "noop", receiver.url)
+    (lane,) = node.deliverer._lanes.values()
+    assert lane.is_open(node.deliverer._clock.monotonic())
+    assert len(receiver.requests) == FAILURES
+
+
 async def test_a_dead_host_is_left_in_peace_and_then_asked_gently(
     node: Node, receiver: Receiver, clock: MovableClock
 ) -> None:
@@ -273,7 +284,13 @@ async def test_a_dead_host_is_left_in_peace_and_then_asked_gently(
     assert len(set(receiver.ids)) == 40
 
 
-async def test_one_dead_endpoint_does_not_delay_the_others(node: Node, receiver: Receiver) -> None:
+@pytest.mark.parametrize("quick_before", [False, True])
+async def test_one_dead_endpoint_does_not_delay_the_others(
+    stage: Stage, gates: Gates, receiver: Receiver, quick_before: bool
+) -> None:
+    register(stage, gates)
+    node = await stage.node(**DEVELOPMENT, webhook_timeout=5, webhook_concurrency=16)
+
     async def p99() -> float:
         begun: list[float] = []
         before = len(receiver.requests)
@@ -284,13 +301,17 @@ async def test_one_dead_endpoint_does_not_delay_the_others(node: Node, receiver:
         came = [request.at for request in receiver.requests[before:]]
         return sorted(at - since for at, since in zip(came, begun, strict=True))[-2]
 
-    async with Receiver(hang) as dead:
+    async with Receiver() as dead:
         baseline = await p99()
+        for number in range(100 if quick_before else 0):
+            await told(node, "noop", dead.url)
+            await dead.received(number + 1)
+        dead.behave, before = hang, len(dead.requests)
         for _ in range(100):
             await told(node, "noop", dead.url)
-        await dead.received(AT_ONCE)
-        with_a_dead_one = await p99()
-    assert with_a_dead_one < 2 * baseline + 0.02  # a hiccup of the machine is none of ours
+        await dead.received(before + AT_ONCE)
+        with_a_dead_one = min([await p99() for _ in range(3)])  # a hiccup of the machine is none of ours
+    assert with_a_dead_one < 2 * baseline + 0.02
 
 
 async def test_what_is_not_sent_when_the_node_stops_is_handed_back(stage: Stage, gates: Gates) -> None:

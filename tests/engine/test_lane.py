@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accepted.engine.lane import AHEAD, AT_ONCE, COOL_DOWN, FAILURES, QUICK, Lane
+from accepted.engine.lane import AHEAD, AT_ONCE, COOL_DOWN, FAILURES, MEMORY, QUICK, Lane
 
 
 def tried(lane: Lane, now: float = 0.0, *, well: bool = True, took: float = 0.01) -> None:
@@ -72,7 +72,10 @@ def test_a_success_between_failures_keeps_it_closed() -> None:
 def test_one_with_nothing_in_hand_and_nothing_to_remember_is_forgotten() -> None:
     assert Lane().forgettable(0.0)
     assert not broken().forgettable(COOL_DOWN)
-    assert broken().forgettable(2 * COOL_DOWN + 1)
+    assert broken().forgettable(MEMORY + 1)
+    failed_once = Lane()
+    tried(failed_once, 1000.0, well=False)
+    assert not failed_once.forgettable(1001.0), "or failures with pauses between them would never count"
     busy = Lane()
     busy.sending = 1
     assert not busy.forgettable(0.0)

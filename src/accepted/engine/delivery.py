@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from ..contract import wire
 from ..contract.address import Rules, check_url
@@ -103,8 +104,13 @@ class Deliverer:
             self._wanted.set()
 
     async def _claim(self) -> None:
-        """Claim what there is room for. A read tells whether that makes sense at all: idle, nothing is written."""
-        room = self._limit - len(self._tasks) - sum(len(lane.ready) for lane in self._lanes.values())
+        """Claim what there is room for. A read tells whether that makes sense at all: idle, nothing is written.
+
+        What waits in a lane takes no room, or a host that was quick and dies would take it from the others.
+        """
+        for host in [host for host, lane in self._lanes.items() if lane.ready]:
+            self._start(host)
+        room = self._limit - len(self._tasks)
         try:
             due_at = await self._store.next_delivery()
             if room <= 0 or due_at is None or due_at > (await self._store.now()).wall or self._draining:
@@ -124,7 +130,7 @@ class Deliverer:
     def _claim_for(self, room: int) -> ClaimDeliveries:
         now = self._clock.monotonic()
         self._lanes = {host: lane for host, lane in self._lanes.items() if not lane.forgettable(now)}
-        rooms = {host: lane.room(now) for host, lane in self._lanes.items()}
+        rooms = {host: room for host, lane in self._lanes.items() if (room := lane.room(now)) != AT_ONCE}
         return ClaimDeliveries(room, AT_ONCE, rooms, self._after, visibility=round(CLAIM * self._timeout * 1000))
 
     def _lane(self, host: str) -> Lane:
@@ -133,7 +139,7 @@ class Deliverer:
     def _start(self, host: str) -> None:
         """Send what may be sent to this host now."""
         lane, now = self._lane(host), self._clock.monotonic()
-        while lane.ready and lane.free(now):
+        while lane.ready and lane.free(now) and len(self._tasks) < self._limit:
             claimed = lane.ready.popleft()
             if now - claimed.at > self._timeout:
                 self._hand_back(claimed.delivery, 0)
@@ -148,8 +154,8 @@ class Deliverer:
         postpone = PostponeDelivery(delivery.operation_id, delivery.id, delivery.number, wait)
         self._committer.commit(postpone).add_done_callback(lambda future: future.exception())
 
-    def _tracked(self, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
+    def _tracked(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
@@ -209,7 +215,7 @@ class Deliverer:
             except StaleAttempt:
                 return
             except Refusal:  # the store is not usable now; what is not written down is sent again
-                if self._clock.monotonic() > deadline or self._draining:
+                if self._clock.monotonic() > deadline:
                     return
                 await asyncio.sleep(0.5)
             else:

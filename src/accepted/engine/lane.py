@@ -18,6 +18,7 @@ AHEAD = 64  # what a quick host is claimed for beyond what is being sent
 QUICK = 0.25  # seconds
 FAILURES = 5
 COOL_DOWN = 30.0
+MEMORY = 3600.0  # how long failures are remembered while nothing is in hand
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -36,6 +37,7 @@ class Lane:
         self._depth = AT_ONCE
         self._failures = 0
         self._open_until = 0.0
+        self._failed_at = 0.0
 
     @property
     def idle(self) -> bool:
@@ -44,7 +46,7 @@ class Lane:
 
     def forgettable(self, now: float) -> bool:
         """Whether a new lane would do as well."""
-        return self.idle and (self._failures == 0 or now > self._open_until + COOL_DOWN)
+        return self.idle and (self._failures == 0 or now > self._failed_at + MEMORY)
 
     def room(self, now: float) -> int:
         """How many more may be claimed."""
@@ -69,6 +71,7 @@ class Lane:
             self._failures, self._open_until = 0, 0.0
         else:
             self._failures += 1
+            self._failed_at = now
             if self._failures >= FAILURES:
                 self._open_until = now + COOL_DOWN
         quick = well and took < QUICK
