@@ -168,7 +168,7 @@ class TestSecrets:
             seen.append(f"{response.headers} {response.text}")
 
         api.event_hooks["response"].append(look)
-        receiver.behave = answer(500)
+        receiver.behave = answer(404)
         webhook = {"url": receiver.url, "secrets": [CANARY, CANARY + "-older"], "events": ["STARTED", "COMPLETED"]}
         for path in ("/noops", "/failures", "/retryables", "/finals"):
             accepted = await api.submit(path, {"webhook": {**webhook, "events": ["FAILED", "COMPLETED"]}})

@@ -130,7 +130,7 @@ class Deliverer:
     def _claim_for(self, room: int) -> ClaimDeliveries:
         now = self._clock.monotonic()
         self._lanes = {host: lane for host, lane in self._lanes.items() if not lane.forgettable(now)}
-        rooms = {host: room for host, lane in self._lanes.items() if (room := lane.room(now)) != AT_ONCE}
+        rooms = {host: left for host, lane in self._lanes.items() if (left := lane.room(now)) != AT_ONCE}
         return ClaimDeliveries(room, AT_ONCE, rooms, self._after, visibility=round(CLAIM * self._timeout * 1000))
 
     def _lane(self, host: str) -> Lane:
