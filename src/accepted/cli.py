@@ -117,9 +117,13 @@ def demo(port: int, workers: int, database: str | None) -> None:
 
 DEMO_HINTS = (
     "",
-    "Try, in another terminal:",
+    "Look at it live, in a browser:",
+    "  $URL/demo/",
+    "",
+    "Or try, in another terminal:",
     "  curl -i $URL/reports/sales -H 'Content-Type: application/json' \\",
     '    -d \'{"dateRange": {"start": "2017-01-01", "end": "2017-12-31"}, "format": "PDF"}\'',
+    "  curl -N $URL/operations/<operationId>/stream           # events, as they happen",
     "  curl -i $URL/operations/<operationId>                  # progress; 303 when the report is there",
     "  curl -L -o report.pdf $URL/operations/<operationId>    # follows it to the PDF",
     "  curl $URL/jobs                                         # everything so far",

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+from starlette.types import Receive, Scope, Send
 
 from accepted import Accepted, Artifact, Attempt, Failure
-from accepted.demo import customers
+from accepted.demo import customers, page
 from accepted.demo.faults import DataMissing, NoCustomers, NoTransactions, ServiceUnavailable
 from accepted.demo.models import (
     CustomerImportRequest,
@@ -27,7 +28,19 @@ REJECTIONS_SHOWN = 20
 CHECKPOINTS = 10
 """How many times a sync writes down how far it is."""
 
-app = Accepted()
+
+class Demo(Accepted):
+    """An `Accepted` with a page in front: it is an ASGI application, and whatever is one can be put around it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3."""
+        if page.is_page(scope):
+            await page.show(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+app = Demo()
 
 
 class ShownRejection(msgspec.Struct, frozen=True):
