@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench chaos lock clean
+.PHONY: help demo test check bench chaos lock clean tools
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,7 +22,7 @@ help: ## print this list
 demo: $(READY) ## start the demo server and print what to try (PORT=8000)
 	@$(BIN)/accepted demo --port $(PORT)
 
-test: $(READY) ## run every test
+test: $(READY) tools ## run every test
 	@$(BIN)/python -m pytest -n 2 tests
 
 check: $(READY) ## lint, format, types, and the rules of the house
@@ -34,8 +34,23 @@ check: $(READY) ## lint, format, types, and the rules of the house
 bench: $(READY) ## measure against the floors of docs/performance.md
 	@$(BIN)/python -m bench
 
-chaos: $(READY) ## kill, freeze and starve it for longer than the tests do (CHAOS_SCALE=10)
+chaos: $(READY) tools ## kill, freeze and starve it for longer than the tests do (CHAOS_SCALE=10)
 	@CHAOS_SCALE=$(CHAOS_SCALE) $(BIN)/python -m pytest --timeout 7200 -m chaos tests/chaos
+
+# Programs that tests drive and pip cannot bring, and letters for the browser to write with. Where they cannot be installed,
+# the tests that need them fail and say so.
+TOOLS := chromium strace
+tools:
+	@missing() { for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done; }; \
+	wanted=$$(missing); \
+	test -n "$$wanted" || exit 0; \
+	if command -v apt-get >/dev/null && test "$$(id -u)" = 0; then \
+		echo 'Installing what the tests need (once):' $$wanted ...; \
+		said=$$( { apt-get update && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y --no-install-recommends $$wanted fonts-dejavu-core; } 2>&1 ) || echo "$$said" >&2; \
+	fi; \
+	wanted=$$(missing); \
+	test -z "$$wanted" || echo 'Missing, and some tests will fail for it:' $$wanted >&2
 
 # pip-compile reads pyproject's extras by itself; build requirements and dependency groups it is handed as lines.
 define LOCK_INPUT

@@ -1,24 +1,24 @@
 """Death at every single sync of a store's life: what was acknowledged is there, and nothing is half done (D1, D2).
 
 Once with a disk under SQLite that ends the process, before and after it syncs, and once more without our doing, by
-strace where that is installed.
+strace.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from accepted.store.sqlite import SqliteStore
+from tests.programs import program
 from tests.store.aftermath import check, told
 from tests.store.children import Child
 from tests.store.clock import MovableClock
 
 STORY = "tests.store.story"
-METHODS = ["before", "after", *(["strace"] if shutil.which("strace") else [])]
+METHODS = ["before", "after", "strace"]
 
 
 async def by_vfs(folder: Path, moment: str) -> AsyncIterator[Path]:
@@ -42,7 +42,8 @@ async def by_strace(folder: Path) -> AsyncIterator[Path]:
         await store.open()
         await store.close()
         inject = f"inject=fdatasync,fsync:signal=KILL:when={number}"
-        strace = ("strace", "-f", "-qq", "-o", str(folder / "trace"), "-e", "trace=fdatasync,fsync", "-e", inject)
+        tracing = ("-o", str(folder / "trace"), "-e", "trace=fdatasync,fsync", "-e", inject)
+        strace = (program("strace"), "-f", "-qq", *tracing)
         with Child(STORY, home / "accepted.db", home / "acks", prefix=strace) as child:
             status = child.ended()
         yield home

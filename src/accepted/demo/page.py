@@ -1,7 +1,7 @@
 """The page at `/demo/`: `progress.html`, which is an example of its own, and what a browser lets it do.
 
-Its script and style are named by their hashes: were anything else to get into the page, it would not run. It may talk to
-the server that it came from and to no other.
+Its script and style are named by their hashes: were anything else to get into the page, it would not run. It may talk
+to the server that it came from and to no other.
 """
 
 from base64 import b64encode
