@@ -1,7 +1,8 @@
 """Reads the curl lines of a page and the answers printed below them, and sends such a line to an app.
 
 Only what our pages use is understood: -i -s -N -L -o, -X, -H, -d, and one shell variable, N. Anything else is an
-error, so that no page can show what nobody has tried.
+error, so that no page can show what nobody has tried. Events of a stream stand in a block of their own, `sse`;
+three dots there leave out what comes between.
 """
 
 from __future__ import annotations
@@ -46,12 +47,18 @@ class Answer:
     document: Any
 
 
+Block = dict[str, Any]
+"""One block of an event stream: its fields by name, `data` as JSON. `LEFT_OUT` stands for any number of them."""
+LEFT_OUT: Block = {}
+
+
 @dataclass(slots=True)
 class Step:
-    """A curl line and the answer below it, if the page shows one."""
+    """A curl line and the answer or the events below it, if the page shows any."""
 
     curl: Curl
     answer: Answer | None = field(default=None)
+    stream: list[Block] = field(default_factory=list)
 
 
 def steps(page: str) -> list[Step]:
@@ -62,6 +69,8 @@ def steps(page: str) -> list[Step]:
             found += [Step(curl(line)) for line in _lines(fence["code"]) if line.startswith("curl ")]
         elif fence["language"] == "http" and fence["code"].startswith("HTTP/1.1") and found:
             found[-1].answer = answer(fence["code"])
+        elif fence["language"] == "sse" and found:
+            found[-1].stream = events(fence["code"])
     return found
 
 
@@ -94,6 +103,17 @@ def answer(text: str) -> Answer:
     first, *lines = head.splitlines()
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     return Answer(int(first.split()[1]), headers, json.loads(body) if body.strip() else None)
+
+
+def events(text: str) -> list[Block]:
+    """The blocks of an event stream, printed or received; a printed `data` may be broken into lines. No comments."""
+    found = []
+    for block in text.strip().split("\n\n"):
+        head, has_data, data = block.partition("data: ")
+        lines = [line.partition(": ") for line in head.splitlines() if not line.startswith(":")]
+        fields: Block = {name: value for name, _, value in lines if name != "..."}
+        found.append(fields | ({"data": json.loads(data)} if has_data else {}))
+    return found
 
 
 def shape(value: Any) -> Any:

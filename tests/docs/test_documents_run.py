@@ -15,12 +15,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import httpx2
 import pytest
 
 from accepted import Accepted
-from tests.docs.recipe import Answer, Step, answer, curl, shape, steps
+from tests.docs.recipe import LEFT_OUT, Answer, Block, Step, answer, curl, events, shape, steps
 from tests.house.pages import blocks
 from tests.house.tree import ROOT
 
@@ -124,7 +125,10 @@ async def _follow(told: list[Step], client: httpx2.AsyncClient, gate: Gate) -> N
         if step.curl.method == "POST" and "/operations/" not in step.curl.url:
             gate.shut()
         elif step.answer is not None and step.curl.method == "GET":
-            await _reached(step.answer, client, number, gate)
+            await _reached(step.answer.document.get("status"), client, number, gate)
+        elif step.stream:
+            _compare_events(await _streamed(step, client, number, gate), step.stream)
+            continue
         response = await step.curl.send(client, number)
         if response.status_code == 202:
             number = response.json()["operationId"].removeprefix("op-")
@@ -132,9 +136,21 @@ async def _follow(told: list[Step], client: httpx2.AsyncClient, gate: Gate) -> N
             _compare(response, step.answer)
 
 
-async def _reached(shown: Answer, client: httpx2.AsyncClient, number: str, gate: Gate) -> None:
+async def _streamed(step: Step, client: httpx2.AsyncClient, number: str, gate: Gate) -> list[Block]:
+    """All events from while it runs to its end; the client here has them only once the stream is over."""
+    await _reached("PROCESSING", client, number, gate)
+    streaming = asyncio.create_task(step.curl.send(client, number))
+    while 'accepted_streams_open{kind="sse"} 1.0' not in (await client.get("http://localhost:8000/metrics")).text:
+        assert not streaming.done(), await streaming
+    gate.open()
+    response = await streaming
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/event-stream")
+    return [block for block in events(response.text) if block]
+
+
+async def _reached(status: Any, client: httpx2.AsyncClient, number: str, gate: Gate) -> None:
     """Until the operation is where the page has it: running, with progress, or ended."""
-    runs = shown.document.get("status") == "PROCESSING"
+    runs = status == "PROCESSING"
     if not runs:
         gate.open()
     for _ in range(50):
@@ -152,6 +168,30 @@ def _compare(response: httpx2.Response, shown: Answer) -> None:
     steady = {"content-type", "cache-control", "vary", "x-content-type-options", "retry-after"} & set(shown.headers)
     assert {name: response.headers[name] for name in steady} == {name: shown.headers[name] for name in steady}
     assert shape(response.json()) == shape(shown.document)
+
+
+def _compare_events(received: list[Block], shown: list[Block]) -> None:
+    """What stands before the dots is how it begins, what stands after them how it ends."""
+    gap = shown.index(LEFT_OUT) if LEFT_OUT in shown else len(shown)
+    begins, ends = shown[:gap], shown[gap + 1 :]
+    assert len(received) >= len(begins) + len(ends)
+    assert [_seen(block) for block in received[: len(begins)]] == [_seen(block) for block in begins]
+    assert [_seen(block) for block in received[len(received) - len(ends) :]] == [_seen(block) for block in ends]
+
+
+def _seen(block: Block) -> Block:
+    return {**shape(block), "event": block.get("event"), "status": block.get("data", {}).get("status")}
+
+
+def test_a_changed_event_is_caught() -> None:
+    begins = 'retry: 1\n\nid: 2\nevent: status-update\ndata: {"status": "PROCESSING"}\n\n'
+    ends = 'id: 9\nevent: completed\ndata: {"status": "COMPLETED",\n       "result": 1}\n\n'
+    shown = events(f"{begins}...\n\n{ends}")
+    received = events(f'{begins}id: 3\nevent: log\ndata: {{"line": 1}}\n\n{ends}')
+    _compare_events(received, shown)
+    for other in (received[:-1], received[1:], [*received[:-1], {**received[-1], "event": "failed"}]):
+        with pytest.raises(AssertionError):
+            _compare_events(other, shown)
 
 
 def test_a_changed_answer_is_caught() -> None:
