@@ -165,14 +165,13 @@ class Follower(Waiter):
 
     async def news(self) -> list[News]:
         """What has come since the last call, at once or as soon as anything does; empty when woken for nothing."""
-        found, self._first = self._first, []
-        while not found:
-            for place in list(self._places.values()):
+        while True:
+            found, self._first = self._first, []  # what was begun while we waited comes before what follows on it
+            for place in () if found else list(self._places.values()):
                 found += self._known(place) or await self._read(place)
-            if self._nudged or self.over:
+            if found or self._nudged or self.over:
                 break
-            if not found:
-                await self.wait()
+            await self.wait()
         self._nudged = False
         return found
 
