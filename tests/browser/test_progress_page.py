@@ -98,6 +98,14 @@ def test_an_operation_that_is_not_there(demo: Server, visit: Open) -> None:
     assert "Operation Not Found" in seen.page.get_by_role("alert").inner_text()
 
 
+def test_a_refused_order_says_what_is_wrong(demo: Server, visit: Open) -> None:
+    seen = visit(f"{demo.url}/demo/")
+    seen.page.get_by_label("From", exact=True).fill("2017-03-01")
+    seen.page.get_by_label("To", exact=True).fill("2017-02-01")
+    seen.page.get_by_role("button", name="Order the sales report").click()
+    assert "the range ends (2017-02-01) before it starts" in seen.page.get_by_role("alert").inner_text()
+
+
 def test_lost_history_is_said(demo: Server, visit: Open) -> None:
     with demo.api() as api:
         id = api.submit("/syncs/warehouse", {"failures": 0, "seconds": 4})
