@@ -35,9 +35,10 @@ class Told:
 
     def written(self, write: Write, base: str) -> bytes:
         """The event as `write` writes it for readers at `base`; done once for all of them."""
-        found = self._written.get((write, base))
+        key = (write, base if self.end is not None else "")  # only an end has links, and there may be many mount points
+        found = self._written.get(key)
         if found is None:
-            found = self._written[write, base] = write(self.event, self.end, base)
+            found = self._written[key] = write(self.event, self.end, base)
         return found
 
 
@@ -121,6 +122,11 @@ class Channel:
         self._lines.extend(line for line in lines if line.line > self.line)
         if lines:
             self.line = max(self.line, lines[-1].line)
+
+    def forget_lines(self) -> None:
+        """Nobody follows the log any more, so it is not kept up."""
+        self.line = -1
+        self._lines.clear()
 
     def wake(self) -> None:
         """Tell everybody who waits, some at a time: other work of the loop must not wait for thousands of them."""

@@ -119,7 +119,11 @@ class Follower(Waiter):
     def _start(self, operation: Operation, after: Position | None) -> Position:
         """Where to go on from. The end of an operation is told as such, after its log and after a reset."""
         before_end = operation.sequence - 1 if operation.terminal else operation.sequence
-        if after is not None and after.event <= operation.sequence:
+        if (
+            after is not None
+            and after.event <= operation.sequence
+            and not (self._logs and after.line > operation.lines)
+        ):
             return after
         if after is None and operation.terminal:
             return Position(before_end)
@@ -165,15 +169,32 @@ class Follower(Waiter):
 
     async def news(self) -> list[News]:
         """What has come since the last call, at once or as soon as anything does; empty when woken for nothing."""
-        while True:
-            found, self._first = self._first, []  # what was begun while we waited comes before what follows on it
-            for place in () if found else list(self._places.values()):
-                found += self._known(place) or await self._read(place)
-            if found or self._nudged or self.over:
+        found, self._first = self._first, []
+        while not found:
+            for place in list(self._places.values()):
+                found += await self._next(place)
+                if len(found) >= PAGE:
+                    self.wake()  # the rest comes next time, from where it is kept for all
+                    break
+            if self._nudged or self.over:
                 break
-            await self.wait()
+            if not found:
+                await self.wait()
         self._nudged = False
         return found
+
+    async def _next(self, place: _Place) -> list[News]:
+        """What is new of one operation, whose turn then comes after those of all others."""
+        if not self._holds(place):
+            return []
+        found = self._known(place) or await self._read(place)
+        if found and self._holds(place):
+            self._places[place.channel.id] = self._places.pop(place.channel.id)
+        return found
+
+    def _holds(self, place: _Place) -> bool:
+        """Whether this place is still the one in its operation: a client may have let it go while we read."""
+        return self._places.get(place.channel.id) is place
 
     def _is_behind(self, place: _Place) -> bool:
         channel = place.channel
@@ -190,36 +211,43 @@ class Follower(Waiter):
         return self._lines(place, lines) + self._events(place, told)
 
     async def _read(self, place: _Place) -> list[News]:
-        if not self._is_behind(place):
-            return []
         id = place.channel.id
+        if not self._is_behind(place):
+            if place.channel.ended:  # who came back with the last event for the rest of the log
+                self.drop(id)
+            return []
         events = await self._store.events(id, place.event, PAGE)
-        if self._logs:
-            lines = await self._store.lines(id, place.line, PAGE)
-            if lines:
-                self.wake()  # there may be more, and the end has to wait for all of them
-                return self._lines(place, lines)
+        # After the events, so that no line before the end is missing.
+        lines = await self._store.lines(id, place.line, PAGE) if self._logs else []
+        told = [Told(event, await self._end(event)) for event in events]
+        if not self._holds(place):
+            return []
+        if lines or len(events) == PAGE:
+            self.wake()  # there may be more, and the end has to wait for all lines
+        if lines:
+            return self._lines(place, lines)
         if not events:
             self.drop(id)  # it has expired
             return []
-        if len(events) == PAGE:
-            self.wake()
         if events[0].sequence != place.event + 1:
             return await self._reset(place)
-        return self._events(place, [Told(event, await self._end(event)) for event in events])
+        return self._events(place, told)
 
     async def _reset(self, place: _Place) -> list[News]:
         """Some events are gone. What is over is told with the event before its end, so that the end still comes."""
-        operation = await self._store.operation(place.channel.id)
-        if not isinstance(operation, Operation):
-            self.drop(place.channel.id)
+        id = place.channel.id
+        operation = await self._store.operation(id)
+        event = event_of(operation) if isinstance(operation, Operation) else None
+        if event is not None and event.status in TERMINAL:
+            event = next(iter(await self._store.events(id, event.sequence - 2, 1)), None)
+        if not self._holds(place):
             return []
-        event = event_of(operation)
-        if operation.terminal:
-            (event, *_) = await self._store.events(operation.id, operation.sequence - 2, 1)
+        if event is None:
+            self.drop(id)  # it has expired
+            return []
         place.event = event.sequence
         self.wake()
-        return [News(operation.id, Position(place.event, place.line), Told(event, None), reset=True)]
+        return [News(id, Position(place.event, place.line), Told(event, None), reset=True)]
 
     async def _end(self, event: Event) -> Operation | None:
         if event.status not in TERMINAL:

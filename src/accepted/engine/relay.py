@@ -49,7 +49,7 @@ class Relay:
         channel.begin(operation)
         if channel.line < 0 and channel.logs:
             channel.line = operation.lines
-        if channel.sequence < operation.sequence:
+        if channel.sequence < operation.sequence or (channel.logs and channel.line < operation.lines):
             self._stale.add(channel)
         if channel in self._stale:
             self._soon.set()
@@ -59,9 +59,11 @@ class Relay:
         channel.waiters.discard(waiter)
         channel.logs -= logs
         if not channel.logs:
-            channel.line = -1
+            channel.forget_lines()
         if not channel.waiters and self._channels.pop(channel.id, None) is not None:
             self._stale.discard(channel)
+        if channel in self._stale:
+            self._soon.set()  # the others may have waited for this one to begin
 
     # --- what has been committed
 
@@ -142,13 +144,19 @@ class Relay:
         for event in events:
             known = self._channels.get(event.operation_id)
             end = ends.get(event.operation_id) if event.status in TERMINAL else None
-            if known is not None and known.sequence >= 0 and not known.tell(event, end):
+            if known is None:
+                continue
+            if not known.begun:  # somebody has joined for the log meanwhile: its lines come before this event
+                self._doubt(known)
+            elif not known.tell(event, end):
                 known.jump(event, end)
         for channel in channels:
             channel.wake()
 
     async def _read_lines(self, channel: Channel) -> None:
-        while lines := await self._store.lines(channel.id, channel.line, PAGE):
+        while channel.logs and (lines := await self._store.lines(channel.id, channel.line, PAGE)):
+            if channel.line < 0:  # nobody follows the log any more; who does next, begins from what it has read
+                return
             channel.tell_lines(lines)
 
     async def _ends(self, events: Sequence[Event]) -> dict[str, Operation]:
