@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..engine.follower import News, Position
 
-_POSITION = re.compile(r"(\d{1,15})(?:-(\d{1,15}))?")
+_POSITION = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?")
 _NOWHERE = "~"  # an operation of which nothing has been told yet
 
 LOST = Position(10**15)

@@ -23,6 +23,7 @@ PROBLEM = (b"content-type", b"application/problem+json")
 NO_STORE = (b"cache-control", b"no-store")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 VARY_PREFER = (b"vary", b"Prefer")
+_PARAMETERS = 200  # a stream of a hundred operations may name each in one of its own
 _OF_PATHS = "/:@!$&'()*+,;="  # RFC 3986, section 3.3: what a path may hold as it is
 
 
@@ -58,8 +59,12 @@ class Call:
         return preferences(self.header(b"prefer"), limit)
 
     def query(self) -> list[tuple[str, str]]:
-        """The query's parameters in order."""
-        return parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+        """The query's parameters in order. Raises `InvalidParameter` where there are too many."""
+        text = self.scope["query_string"].decode("latin-1")
+        try:
+            return parse_qsl(text, keep_blank_values=True, max_num_fields=_PARAMETERS)
+        except ValueError:
+            raise InvalidParameter(f"There are more than {_PARAMETERS} parameters.", errors=[]) from None
 
     def flag(self, name: str, default: bool) -> bool:
         """A parameter that is true or false. Raises `InvalidParameter`."""

@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Self, cast
 
-from starlette.types import Message, Send
+from starlette.types import Message, Receive
 
 from ..engine.follower import Follower
 from ..engine.metrics import Metrics
 from ..store.clock import Clock
+from .call import Call
 
 BEAT = 15  # seconds between the comments that keep a quiet stream open (contract, section 8)
 SEND_TIMEOUT = 10.0  # seconds that one message may wait for its reader (guarantee E7)
@@ -26,14 +27,15 @@ class Stream:
     What is raised inside because its reader was cut off ends here.
     """
 
-    __slots__ = ("_bucket", "_flow", "_kind", "_pulse", "_send", "cut", "follower", "task")
+    __slots__ = ("_bucket", "_flow", "_kind", "_pulse", "_receive", "_send", "cut", "follower", "task")
 
-    def __init__(self, pulse: Pulse, kind: str, follower: Follower, send: Send, bucket: set[Stream]) -> None:
+    def __init__(self, pulse: Pulse, kind: str, follower: Follower, call: Call, bucket: set[Stream]) -> None:
         self._pulse = pulse
         self._kind = kind
         self._bucket = bucket
-        self._send = send
-        self._flow = getattr(getattr(send, "__self__", None), "flow", None)
+        self._receive = call.receive
+        self._send = call.send
+        self._flow = getattr(getattr(call.send, "__self__", None), "flow", None)
         self.follower = follower
         self.task: asyncio.Task[Any] | None = asyncio.current_task()
         self.cut = False
@@ -50,7 +52,7 @@ class Stream:
             return False
         if self.task is not None:
             self.task.uncancel()
-        _abort(self._send)
+        _abort(self._receive)
         return True
 
     async def send(self, message: Message) -> None:
@@ -91,10 +93,10 @@ class Pulse:
         self.now = 0.0
         self.sending: dict[Stream, float] = {}
 
-    def stream(self, kind: str, follower: Follower, send: Send, *, beats: bool) -> Stream:
+    def stream(self, kind: str, follower: Follower, call: Call, *, beats: bool) -> Stream:
         """A stream of the running task, counted as `kind`. Its follower is nudged at each beat, if it `beats`."""
         # The turn that has just been comes round in BEAT seconds.
-        return Stream(self, kind, follower, send, self._beating[self._turn - 1] if beats else self._silent)
+        return Stream(self, kind, follower, call, self._beating[self._turn - 1] if beats else self._silent)
 
     def opened(self, kind: str) -> None:
         """One more is open."""
@@ -122,10 +124,10 @@ class Pulse:
                     stream.task.cancel()
 
 
-def _abort(send: Send) -> None:
-    """Drop the connection with what is still to be sent on it, where the server lets us reach it (uvicorn does); else
-    it is closed once that is sent or the peer's system gives up.
+def _abort(receive: Receive) -> None:
+    """Drop the connection with what is still to be sent on it, where the server lets us reach it (uvicorn does, by the
+    end that nobody wraps); else it is closed once that is sent or the peer's system gives up.
     """
-    abort = getattr(getattr(getattr(send, "__self__", None), "transport", None), "abort", None)
+    abort = getattr(getattr(getattr(receive, "__self__", None), "transport", None), "abort", None)
     if abort is not None:
         abort()

@@ -26,10 +26,7 @@ class Query:
     """Query parameters, read with care: every wrong one is named at once (422 `invalid-parameter`)."""
 
     def __init__(self, call: Call) -> None:
-        try:
-            self._pairs = call.query()
-        except ValueError:
-            raise InvalidParameter("There are too many parameters.", errors=[]) from None
+        self._pairs = call.query()
         self._errors: list[dict[str, str]] = []
 
     def check(self) -> None:

@@ -62,7 +62,7 @@ class Sockets:
         await call.receive()
         call.started = True
         await call.send({"type": "websocket.accept"})
-        with self._pulse.stream("websocket", follower, call.send, beats=False) as stream:
+        with self._pulse.stream("websocket", follower, call, beats=False) as stream:
             reading = asyncio.create_task(_Commands(call, self._service, stream, only).run())
             reading.add_done_callback(lambda _: follower.nudge())
             try:
@@ -103,7 +103,10 @@ class _Commands:
         """Take commands until the client goes; gives the code to close with, None where it has closed itself."""
         while (received := await self._call.receive())["type"] != "websocket.disconnect":
             text = received.get("text")
-            if len(text if text is not None else received.get("bytes") or b"") > MESSAGE_LIMIT:
+            if (
+                len(text.encode("utf-8", "surrogatepass") if text is not None else received.get("bytes") or b"")
+                > MESSAGE_LIMIT
+            ):
                 return TOO_LARGE
             if not self._may_ask():
                 await self._refuse(TooManyMessages(f"More than {RATE:g} commands a second."), None)
