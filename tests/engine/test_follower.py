@@ -301,6 +301,14 @@ async def test_who_follows_anew_while_it_is_read_gets_only_what_was_asked_for_la
         assert follower.following == 0
 
 
+async def test_what_is_joined_while_it_waits_is_told_at_once(node: Node, writer: Author) -> None:
+    with Service(node).follower(lasting=True) as follower:
+        waiting = asyncio.create_task(told(follower, 1))
+        await asyncio.wait({waiting}, timeout=0)
+        await joined(node, follower, writer)
+        assert await waiting == ["event 2"]
+
+
 async def test_a_nudge_wakes_it_with_nothing(node: Node, writer: Author) -> None:
     with Service(node).follower() as follower:
         await joined(node, follower, writer)

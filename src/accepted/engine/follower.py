@@ -169,17 +169,16 @@ class Follower(Waiter):
 
     async def news(self) -> list[News]:
         """What has come since the last call, at once or as soon as anything does; empty when woken for nothing."""
-        found, self._first = self._first, []
-        while not found:
-            for place in list(self._places.values()):
+        while True:
+            found, self._first = self._first, []
+            for place in () if found else list(self._places.values()):
                 found += await self._next(place)
                 if len(found) >= PAGE:
                     self.wake()  # the rest comes next time, from where it is kept for all
                     break
-            if self._nudged or self.over:
+            if found or self._nudged or self.over:
                 break
-            if not found:
-                await self.wait()
+            await self.wait()
         self._nudged = False
         return found
 
