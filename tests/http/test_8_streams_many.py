@@ -9,7 +9,8 @@ from accepted.http.streams import OPERATIONS_LIMIT
 from tests.contract.given import op_id
 from tests.engine.author import Author
 from tests.http.api import Api, problem
-from tests.http.streaming import Event, Reader, names, nothing_followed, writing
+from tests.http.streaming import Reader, names, nothing_followed, writing
+from tests.sse import Event
 
 
 def streams(*ids: str, query: str = "") -> str:
