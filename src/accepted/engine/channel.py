@@ -126,7 +126,7 @@ class Channel:
     def forget_lines(self) -> None:
         """Nobody follows the log any more, so it is not kept up."""
         self.line = -1
-        self._lines.clear()
+        self._lines = ()
 
     def wake(self) -> None:
         """Tell everybody who waits, some at a time: other work of the loop must not wait for thousands of them."""
