@@ -17,6 +17,7 @@ from .channel import Channel, Told, Waiter
 from .relay import Relay
 
 PAGE = 250
+LINES = 25  # lines are long: so many at once are 200 KiB at most, which is what a reader that does not read may cost
 
 
 class Position(NamedTuple):
@@ -215,9 +216,10 @@ class Follower(Waiter):
             if place.channel.ended:  # who came back with the last event for the rest of the log
                 self.drop(id)
             return []
-        events = await self._store.events(id, place.event, PAGE)
-        # After the events, so that no line before the end is missing.
-        lines = await self._store.lines(id, place.line, PAGE) if self._logs else []
+        lines = await self._read_lines(place)
+        events = [] if lines else await self._store.events(id, place.event, PAGE)
+        if events and events[-1].status in TERMINAL:
+            lines = await self._read_lines(place)  # all that came before the end
         told = [Told(event, await self._end(event)) for event in events]
         if not self._holds(place):
             return []
@@ -231,6 +233,9 @@ class Follower(Waiter):
         if events[0].sequence != place.event + 1:
             return await self._reset(place)
         return self._events(place, told)
+
+    async def _read_lines(self, place: _Place) -> list[LogLine]:
+        return await self._store.lines(place.channel.id, place.line, LINES) if self._logs else []
 
     async def _reset(self, place: _Place) -> list[News]:
         """Some events are gone. What is over is told with the event before its end, so that the end still comes."""

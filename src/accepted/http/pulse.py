@@ -27,7 +27,7 @@ class Stream:
     What is raised inside because its reader was cut off ends here.
     """
 
-    __slots__ = ("_bucket", "_flow", "_kind", "_pulse", "_receive", "_send", "cut", "follower", "task")
+    __slots__ = ("_bucket", "_flow", "_kind", "_pulse", "_receive", "_send", "cut", "dropped", "follower", "task")
 
     def __init__(self, pulse: Pulse, kind: str, follower: Follower, call: Call, bucket: set[Stream]) -> None:
         self._pulse = pulse
@@ -39,6 +39,8 @@ class Stream:
         self.follower = follower
         self.task: asyncio.Task[Any] | None = asyncio.current_task()
         self.cut = False
+        self.dropped = False
+        """Whether it was cut together with its connection, of which the server is about to take notice."""
 
     def __enter__(self) -> Self:
         self._bucket.add(self)
@@ -52,7 +54,7 @@ class Stream:
             return False
         if self.task is not None:
             self.task.uncancel()
-        _abort(self._receive)
+        self.dropped = _abort(self._receive)
         return True
 
     async def send(self, message: Message) -> None:
@@ -124,10 +126,11 @@ class Pulse:
                     stream.task.cancel()
 
 
-def _abort(receive: Receive) -> None:
+def _abort(receive: Receive) -> bool:
     """Drop the connection with what is still to be sent on it, where the server lets us reach it (uvicorn does, by the
     end that nobody wraps); else it is closed once that is sent or the peer's system gives up.
     """
     abort = getattr(getattr(getattr(receive, "__self__", None), "transport", None), "abort", None)
     if abort is not None:
         abort()
+    return abort is not None

@@ -70,6 +70,8 @@ class Streams:
                 if not (many or logs):
                     follower.offer = _Offer(stream, call.base)
                 await self._tell(call, stream, follower, bookmark)
+            if stream.dropped:
+                await call.disconnected()  # before that, a server takes a body without its end for our mistake
 
     async def _tell(self, call: Call, stream: Stream, follower: Follower, bookmark: Bookmark) -> None:
         gone = asyncio.create_task(call.disconnected())
