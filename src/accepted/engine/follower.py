@@ -16,8 +16,8 @@ from ..store.protocol import Store
 from .channel import Channel, Told, Waiter
 from .relay import Relay
 
-PAGE = 250
-LINES = 25  # lines are long: so many at once are 200 KiB at most, which is what a reader that does not read may cost
+PAGE = 64  # events read for one reader at once, whom they cost some 100 KiB while it does not read on
+LINES = 10  # lines may be long: so many are 80 KiB at most, and a reader that does not read may cost no more
 
 
 class Position(NamedTuple):
