@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from accepted import Accepted
+from starlette.types import ASGIApp
+
 from accepted.contract.transition import Claim, Renew
 from tests.clock import MovableClock
 from tests.engine.author import DAY, Author
@@ -19,7 +20,7 @@ class Reader(Exchange):
 
     def __init__(
         self,
-        app: Accepted,
+        app: ASGIApp,
         path: str,
         *,
         method: str = "GET",
@@ -34,8 +35,11 @@ class Reader(Exchange):
         self._changed = asyncio.Event()
         self._reads = asyncio.Event()
         self._reads.set()
-        self.task = asyncio.create_task(app(self.scope, self._receive, self._send))
+        self.task = asyncio.create_task(self._run(app))
         self.task.add_done_callback(lambda _: self._changed.set())
+
+    async def _run(self, app: ASGIApp) -> None:
+        await app(self.scope, self._receive, self._send)
 
     async def until(self, number: int) -> list[Event]:
         """All events so far, once there are so many."""
