@@ -76,7 +76,7 @@ async def test_who_never_reads_costs_little_delays_nobody_and_is_cut(
             await _delays(server, room, id, 1)  # until they have got what fits into the buffers on the way
             beside = await _delays(server, room, id, seconds)
             grown = _resident(server) - before
-            while (left := _sockets(server)) >= STUCK:
+            while (left := server.sockets()) >= STUCK:
                 assert time.monotonic() - began < PATIENCE + seconds, f"{left} are still there"
                 await asyncio.sleep(0.05)
             cut = time.monotonic() - began
@@ -120,9 +120,3 @@ def _resident(server: Server) -> int:
     """KiB of memory that the web process has."""
     status = Path(f"/proc/{server.only('web').pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
-
-
-def _sockets(server: Server) -> int:
-    """How many sockets the web process has open."""
-    folder = Path(f"/proc/{server.only('web').pid}/fd")
-    return sum("socket:" in str(entry.readlink()) for entry in folder.iterdir() if entry.is_symlink())

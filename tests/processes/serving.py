@@ -148,6 +148,11 @@ class Server(Program):
         """A client of it."""
         return Api(self.url, timeout=timeout)
 
+    def sockets(self) -> int:
+        """How many sockets the web process has open."""
+        folder = Path(f"/proc/{self.only('web').pid}/fd")
+        return sum("socket:" in str(entry.readlink()) for entry in folder.iterdir() if entry.is_symlink())
+
     def _said(self) -> str | None:
         assert self.process.poll() is None, f"it ended with {self.process.returncode}"
         words = self.output.read_text().split()

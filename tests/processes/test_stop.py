@@ -43,21 +43,15 @@ def test_it_ends_in_seconds_also_with_a_long_poll_open(
 
 def _long_poll(beside: ThreadPoolExecutor, server: Server, operation: str) -> Future[httpx2.Response]:
     """A request that is being held by the server."""
-    before = _connections(server)
+    before = server.sockets()
 
     def poll() -> httpx2.Response:
         with server.api(timeout=60) as other:
             return other.get(f"/operations/{operation}", headers={"Prefer": "wait=50"})
 
     future = beside.submit(poll)
-    until("the poll is open", lambda: _connections(server) > before)
+    until("the poll is open", lambda: server.sockets() > before)
     return future
-
-
-def _connections(server: Server) -> int:
-    """How many sockets the web process has open."""
-    folder = Path(f"/proc/{server.only('web').pid}/fd")
-    return sum("socket:" in str(entry.readlink()) for entry in folder.iterdir() if entry.is_symlink())
 
 
 def test_an_idle_server_ends_at_once(server: Server, figures: Figures) -> None:
