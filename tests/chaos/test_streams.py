@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import statistics
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -60,12 +62,12 @@ async def test_who_never_reads_costs_little_delays_nobody_and_is_cut(
     tmp_path: Path, many_files: None, scale: int, figures: Figures
 ) -> None:
     """E7: readers that never read beside those that do."""
-    seconds = 3 if scale == 1 else 6
+    rounds = 3 if scale == 1 else 7  # of a second each: what something else does to this machine hits a few
     with Server(tmp_path, workers=0) as server, server.api() as api:
-        async with newsroom(server.database) as room, asyncio.timeout(2 * PATIENCE + 8 * seconds):
+        async with newsroom(server.database) as room, asyncio.timeout(2 * PATIENCE + 8 * rounds):
             (id,) = await room.operations(api, 1)
-            await _delays(server, room, id, 0.5)
-            baseline = await _delays(server, room, id, seconds)
+            await _delays(server, room, id)
+            baseline = [await _delays(server, room, id) for _ in range(rounds)]
             before = _resident(server)
             path = f"/operations/{id}/stream?logs=true&after=0"
             stuck = [await Connection.open(server.url, path, receive_buffer=4096) for _ in range(STUCK)]
@@ -73,27 +75,32 @@ async def test_who_never_reads_costs_little_delays_nobody_and_is_cut(
             for _ in range(40):  # each is owed some megabytes soon, which is more than the system's buffers take
                 await room.advance([id] * 20, line=LINE)
             room.told += 40 * 19
-            await _delays(server, room, id, 1)  # until they have got what fits into the buffers on the way
-            beside = await _delays(server, room, id, seconds)
+            await _delays(server, room, id)  # until they have got what fits into the buffers on the way
+            beside = [await _delays(server, room, id) for _ in range(rounds)]
             grown = _resident(server) - before
             while (left := server.sockets()) >= STUCK:
-                assert time.monotonic() - began < PATIENCE + seconds, f"{left} are still there"
+                assert time.monotonic() - began < PATIENCE + rounds, f"{left} are still there"
                 await asyncio.sleep(0.05)
             cut = time.monotonic() - began
             for connection in stuck:
                 connection.cut()
         assert "completing response" not in server.logged()
         assert "Traceback" not in server.logged()
-    slower = quantile(beside, 0.99) / quantile(baseline, 0.99)
-    figures.milliseconds("commit to client", baseline)
-    figures.milliseconds(f"the same beside {STUCK} readers that never read", beside)
+    slower = _usual_p99(beside) / _usual_p99(baseline)
+    figures.milliseconds("commit to client", list(chain(*baseline)))
+    figures.milliseconds(f"the same beside {STUCK} readers that never read", list(chain(*beside)))
+    figures.note("99th percentile of the median second, as a ratio", f"{slower:.2f}")
     figures.note("memory for each reader that never reads", f"{grown / STUCK:,.0f} KiB; cut after {cut:.1f} s")
     assert grown / STUCK < 1024, "KiB"
     assert slower < (4 if scale == 1 else 2)
 
 
-async def _delays(server: Server, room: Newsroom, id: str, seconds: float) -> list[float]:
-    """Seconds from each commit to each of some readers that read."""
+def _usual_p99(rounds: list[list[float]]) -> float:
+    return statistics.median(quantile(delays, 0.99) for delays in rounds)
+
+
+async def _delays(server: Server, room: Newsroom, id: str) -> list[float]:
+    """Seconds from each commit of one second to each of some readers that read."""
     delays: list[float] = []
     at: dict[int, float] = {}
     readers = [await Connection.open(server.url, f"/operations/{id}/stream", str(room.told)) for _ in range(HEALTHY)]
@@ -103,7 +110,7 @@ async def _delays(server: Server, room: Newsroom, id: str, seconds: float) -> li
             arrived(time.monotonic() - at[int(number)])
 
     reading = [asyncio.create_task(read(connection)) for connection in readers]
-    until = time.monotonic() + seconds
+    until = time.monotonic() + 1
     while time.monotonic() < until:
         at[room.told + 1] = time.monotonic()
         await room.advance([id])
