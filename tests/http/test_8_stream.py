@@ -214,6 +214,7 @@ async def test_with_logs_an_id_resumes_both(idle: Api) -> None:
     reader = Reader(idle.app, stream(writer.id, "?logs=true"))
     await reader.until(1)
     await writer.advance(lines=["one", "two"])
+    await reader.until(4)
     await writer.complete(lines=["three"])
     events = await reader.ended()
     assert [(event.name, event.id) for event in events] == [

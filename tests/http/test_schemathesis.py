@@ -124,7 +124,8 @@ class Kept:
             raise RuntimeError("no lifespan here")
         self.loop = asyncio.get_running_loop()
         await self.app.start()
-        self.app.node.deliverer.sender.resolve = nowhere
+        sender = self.app.node.deliverer.sender
+        sender.resolve = sender.dial = nowhere
         await self.app(scope, receive, send)
 
     def stop(self) -> None:
@@ -132,8 +133,10 @@ class Kept:
         asyncio.run_coroutine_threadsafe(self.app.stop(), self.loop).result(10)
 
 
-async def nowhere(host: str, port: int) -> list[Any]:
-    """A name server that knows no name: URLs are made up here, and might be somebody's."""
+async def nowhere(host: object, port: int) -> Any:
+    """A name server that knows no name, and a network that leads nowhere: URLs are made up here, and might be
+    somebody's.
+    """
     raise OSError(host)
 
 

@@ -28,16 +28,20 @@ UNRESOLVED, FORBIDDEN, UNREACHABLE = "name-not-resolved", "address-forbidden", "
 UNTRUSTED, LATE = "tls-failed", "timed-out"
 
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
+Dial = Callable[[Address, int], Awaitable[socket.socket]]
 _Place = tuple[str, str, int]
 
 
 class Sender:
-    """Connections to receivers. `resolve` and `tls` are seams: a test puts its own name server and authority there."""
+    """Connections to receivers. `resolve`, `dial` and `tls` are seams: a test puts its own name server, network and
+    authority there.
+    """
 
     def __init__(self, rules: Rules, timeout: float) -> None:
         self.rules = rules
         self.timeout = timeout
         self.resolve: Resolve = self._resolved
+        self.dial: Dial = _dialled
         self.tls: ssl.SSLContext | None = None
         self._pool = ThreadPoolExecutor(RESOLVERS, "accepted-resolver")
         self._idle: dict[_Place, list[Connection]] = {}
@@ -138,20 +142,10 @@ class Sender:
         """A socket that is connected to an address of the target."""
         trouble: OSError = ConnectionError("no address")
         for address in (await self._addresses(target))[:ADDRESSES_TRIED]:
-            family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-            peer = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             try:
-                peer.setblocking(False)
-                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await asyncio.get_running_loop().sock_connect(peer, (str(address), target.port))
+                return await self.dial(address, target.port)
             except OSError as error:
-                peer.close()
                 trouble = error
-            except BaseException:
-                peer.close()
-                raise
-            else:
-                return peer
         raise trouble
 
     async def _addresses(self, target: Target) -> list[Address]:
@@ -174,6 +168,20 @@ class Sender:
         if self.tls is None:
             self.tls = await asyncio.to_thread(_trusting)
         return self.tls
+
+
+async def _dialled(address: Address, port: int) -> socket.socket:
+    """A socket that is connected to exactly this address."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    peer = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        peer.setblocking(False)
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(peer, (str(address), port))
+    except BaseException:
+        peer.close()
+        raise
+    return peer
 
 
 def _trusting() -> ssl.SSLContext:
