@@ -60,7 +60,19 @@ async def test_the_end_of_the_server_is_clean_and_resumable(idle: Api) -> None:
     assert "the server is about to stop" in reader.parser.comments
     assert reader.body.count(b"retry: ") == 2
     assert first is not None
-    problem(await idle.get(stream(writer.id)), 503, "overloaded")
+    assert nothing_followed(idle)
+
+
+async def test_who_comes_while_the_server_stops_is_told_to_come_again(idle: Api) -> None:
+    """A refusal would end an EventSource for good (WHATWG HTML, section 9.2.3)."""
+    writer = await writing(idle)
+    idle.app.drain()
+    for last_id in ("", "1"):
+        late = Reader(idle.app, stream(writer.id), last_id=last_id or None)
+        assert await late.ended() == []
+        assert (late.status, late.parser.comments) == (200, ["the server is about to stop"])
+        assert late.parser.retry is not None
+    problem(await idle.get(stream(f"op-{'0' * 26}")), 404, "operation-not-found")
     assert nothing_followed(idle)
 
 

@@ -57,11 +57,10 @@ class Streams:
         with self._service.follower(logs=logs) as follower:
             for id in ids:
                 await self._service.join(follower, id, call.owner, positions.get(id))
-            self._service.check_open()
-            if follower.over:
+            if follower.over and not follower.interrupted:
                 await call.empty(204)  # it knows all there is: this ends an EventSource (guarantee E6)
                 return
-            call.started = True
+            call.started = True  # also while the server stops: an EventSource that is refused would never come back
             await call.send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
             if call.scope["method"] == "HEAD":
                 await call.send({"type": "http.response.body", "body": b""})
