@@ -148,7 +148,7 @@ async def test_its_own_hosts_are_answered(idle: Api, host: str) -> None:
     assert (await Exchange("GET", "/health", headers={"host": host}).through(idle.app)).status == 200
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://testserver:8080"])
+@pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://testserver:8080", "http://["])
 async def test_a_page_from_another_origin_may_not_ask_for_changes(idle: Api, origin: str) -> None:
     problem(await idle.post("/noops", headers={"Origin": origin}), 403, "origin-not-allowed")
     assert await idle.total() == 0

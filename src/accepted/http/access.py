@@ -50,7 +50,10 @@ class Access:
             self._known.add(host)
 
     def _check_origin(self, origin: str, host: str) -> None:
-        same = origin != "null" and urlsplit(origin).netloc.lower() == host.lower()
+        try:
+            same = origin != "null" and urlsplit(origin).netloc.lower() == host.lower()
+        except ValueError:  # no URL at all, such as http://[
+            same = False
         if not same and origin not in self._origins:
             raise OriginNotAllowed(
                 f"Pages from {origin[:100]!r} may not ask for changes; allowed_origins names those that may."
