@@ -3,6 +3,8 @@
 ASGI hands them over one after the other and uvicorn writes them so, which costs an answer a second system call, the
 network a second packet, and a client a second wake-up. Here the head waits for what follows it in the same turn of
 the event loop; a stream that has nothing to say yet sends its head alone at the end of the turn.
+
+It also bounds what uvicorn does not: the head of a request, and the answers to pings of who does not read them.
 """
 
 from __future__ import annotations
@@ -11,8 +13,16 @@ import asyncio
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 JOINED = 64 * 1024  # a longer body is not worth copying
+HEAD_LIMIT = 64 * 1024  # bytes of a request's head that came without its end
+UNREAD_LIMIT = 128 * 1024  # bytes that wait for who sends pings
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/problem+json\r\n"
+    b"content-length: 89\r\nconnection: close\r\n\r\n"
+    b'{"type":"about:blank","title":"Request Header Fields Too Large","status":431,"detail":""}'
+)
 
 
 class Coupled:
@@ -54,6 +64,27 @@ class Coupled:
 class Connection(HttpToolsProtocol):
     """uvicorn's, on such a transport."""
 
+    _head = 0
+    _in_head = True
+    _begun = 0
+
+    def data_received(self, data: bytes) -> None:
+        begun = self._begun
+        super().data_received(data)
+        if self._in_head and self._begun == begun:  # data with which a head begins may end something else
+            self._head += len(data)
+            if self._head > HEAD_LIMIT and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head, self._begun = True, 0, self._begun + 1
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._head = False, 0
+        super().on_headers_complete()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, Coupled(transport)))
 
@@ -62,3 +93,13 @@ class Connection(HttpToolsProtocol):
         coupled.flush()
         self.transport = coupled.transport  # frames are not couples
         super().handle_websocket_upgrade()
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """uvicorn's, but who sends pings and does not read the answers is cut off: uvicorn would keep them all."""
+
+    def handle_ping(self) -> None:
+        if self.transport.get_write_buffer_size() > UNREAD_LIMIT:
+            self.transport.abort()
+            return
+        super().handle_ping()

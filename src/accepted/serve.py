@@ -268,7 +268,7 @@ def run_web(target: str, descriptor: int) -> None:
         forwarded_allow_ips=",".join(settings.trusted_proxies) or None,
         timeout_graceful_shutdown=round(settings.drain_timeout + 1),
         timeout_keep_alive=75,
-        ws="websockets-sansio",
+        ws="accepted.connection:Socket",
         ws_max_size=MESSAGE_LIMIT,
         ws_per_message_deflate=False,  # a window of 32 KiB for each connection, for messages of 200 bytes
     )
