@@ -3,6 +3,7 @@
 import json
 from typing import Annotated, Any
 
+import httpx2
 import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException
 from starlette.applications import Starlette
@@ -128,3 +129,16 @@ async def test_the_end_of_the_server(guest: Api, host: Any) -> None:
     await reader.ended()
     await talk.ended()
     assert (reader.complete, talk.code) == (True, 1012)
+
+
+async def test_the_name_of_a_tenant_ends_no_header_line(guest: Api) -> None:
+    """Contract, section 1: links honour the mount point, also one whose name a client makes up."""
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=mounted(guest.app)), base_url="http://testserver"
+    ) as client:
+        prefix = "/tenants/%0D%0AX-Evil:1%20%C3%A9%22/ops"
+        answer = await client.post(f"{prefix}/noops")
+        assert answer.status_code == 202
+        assert answer.headers["location"] == answer.json()["statusUrl"]
+        assert answer.headers["location"].startswith(f"{prefix}/operations/op-")
+        assert (await client.get(answer.headers["location"])).status_code == 200

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
@@ -33,7 +33,7 @@ from ..store.protocol import StoreUnavailable
 from . import cors
 from .access import Access
 from .around import Around
-from .call import Call, Header
+from .call import OF_PATHS, Call, Header
 from .jobs import Jobs, operation_of
 from .openapi import OpenApi
 from .operations import Operations
@@ -131,7 +131,8 @@ class Face:
         root, path = _mounted(scope)
         if root != scope.get("root_path", ""):
             scope = {**scope, "root_path": root}
-        return Call(scope, receive, send, path, self._settings.public_url or root, "")
+        # ASGI has the mount point decoded; in a header and in a link, a name of a tenant must not end a line.
+        return Call(scope, receive, send, path, self._settings.public_url or quote(root, safe=OF_PATHS), "")
 
     def _answer(self, call: Call, method: str, path: str) -> Awaitable[None]:
         if method == "POST" and (registered := self._registry.at(path)) is not None:

@@ -24,7 +24,7 @@ NO_STORE = (b"cache-control", b"no-store")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 VARY_PREFER = (b"vary", b"Prefer")
 _PARAMETERS = 200  # a stream of a hundred operations may name each in one of its own
-_OF_PATHS = "/:@!$&'()*+,;="  # RFC 3986, section 3.3: what a path may hold as it is
+OF_PATHS = "/:@!$&'()*+,;="  # RFC 3986, section 3.3: what a path may hold as it is
 
 
 class Call:
@@ -110,6 +110,6 @@ class Call:
         """The same for a problem that is not a refusal."""
         if retry_after is not None:
             headers = (*headers, (b"retry-after", b"%d" % max(round(retry_after), 1)))
-        instance = quote(self.scope.get("root_path", "") + self.path, safe=_OF_PATHS)
+        instance = quote(self.scope.get("root_path", "") + self.path, safe=OF_PATHS)
         document = wire.problem_document(problem, self.base, instance)
         await self.answer(problem.status, wire.encode(document), PROBLEM, NO_STORE, NOSNIFF, *headers)
