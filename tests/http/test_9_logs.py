@@ -155,6 +155,13 @@ async def test_a_followed_log_resumes_behind_the_last_event_id(talking: Api) -> 
     assert [line["sequence"] for line in events(answer.content)] == [4, 5]
 
 
+async def test_who_knows_the_whole_log_of_what_has_ended_gets_204(talking: Api) -> None:
+    """Guarantee E6: an EventSource would come back for ever."""
+    id = (await talking.run("/lines", 5))["operationId"]
+    answer = await talking.get(f"/jobs/job-{id[3:]}/logs", headers={**STREAM, "Last-Event-ID": "5"})
+    assert answer.status_code == 204
+
+
 async def test_a_followed_log_ends_when_the_server_stops(talking: Api, gates: Gates) -> None:
     id = (await talking.submit("/steps"))["operationId"]
     stream = Exchange("GET", f"/jobs/job-{id[3:]}/logs", headers=STREAM)

@@ -71,7 +71,11 @@ class Jobs:
             case "text/plain":
                 await self._text(call, id, after)
             case "text/event-stream":
-                await self._follow(call, id, _resumed(call, after))
+                after = _resumed(call, after)
+                if b"last-event-id" in call.headers and operation.terminal and after >= operation.lines:
+                    await call.empty(204)  # it knows all there is: this ends an EventSource (guarantee E6)
+                    return
+                await self._follow(call, id, after)
             case _:
                 raise NotAcceptable("The log comes as " + ", ".join(_LOG_TYPES) + ".")
 
