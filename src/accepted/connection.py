@@ -4,7 +4,8 @@ ASGI hands them over one after the other and uvicorn writes them so, which costs
 network a second packet, and a client a second wake-up. Here the head waits for what follows it in the same turn of
 the event loop; a stream that has nothing to say yet sends its head alone at the end of the turn.
 
-It also bounds what uvicorn does not: the head of a request, and the answers to pings of who does not read them.
+It also bounds what uvicorn does not: the head and the trailers of a request, and the answers to pings of who does not
+read them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 JOINED = 64 * 1024  # a longer body is not worth copying
-HEAD_LIMIT = 64 * 1024  # bytes of a request's head that came without its end
+HEAD_LIMIT = 64 * 1024  # bytes of a head, or of trailers, that came without their end
 UNREAD_LIMIT = 128 * 1024  # bytes that wait for who sends pings
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/problem+json\r\n"
@@ -64,26 +65,28 @@ class Coupled:
 class Connection(HttpToolsProtocol):
     """uvicorn's, on such a transport."""
 
-    _head = 0
-    _in_head = True
-    _begun = 0
+    _unfinished = 0
+    _steps = 0
 
     def data_received(self, data: bytes) -> None:
-        begun = self._begun
+        steps = self._steps
         super().data_received(data)
-        if self._in_head and self._begun == begun:  # data with which a head begins may end something else
-            self._head += len(data)
-            if self._head > HEAD_LIMIT and not self.transport.is_closing():
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
+        self._unfinished = self._unfinished + len(data) if self._steps == steps else 0
+        if self._unfinished > HEAD_LIMIT and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head, self._begun = True, 0, self._begun + 1
+        self._steps += 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._head = False, 0
+        self._steps += 1
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._steps += 1
+        super().on_body(body)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, Coupled(transport)))

@@ -36,6 +36,12 @@ def test_a_head_without_end_is_cut(tmp_path: Path) -> None:
         assert flooded(server, head, b"", b"a" * MEGABYTE, 64 * MEGABYTE) < 32 * MEGABYTE
 
 
+def test_trailers_without_end_are_cut(tmp_path: Path) -> None:
+    with Server(tmp_path, workers=0) as server:
+        chunked = b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: "
+        assert flooded(server, chunked, b"", b"a" * MEGABYTE, 64 * MEGABYTE) < 32 * MEGABYTE
+
+
 def test_pings_of_who_does_not_read_are_cut(tmp_path: Path) -> None:
     with Server(tmp_path, workers=0) as server:
         pings = (b"\x89\xfd" + bytes(4) + b"p" * 125) * 8000
