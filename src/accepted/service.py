@@ -36,7 +36,6 @@ from .store.protocol import Selection
 
 Until = Literal["change", "end"]
 
-PAGE = 500
 _ENTROPY = struct.Struct("!HQ")
 LOOK_UP_PATIENCE = 2.0  # seconds for the name server, while a submit waits
 
@@ -261,26 +260,6 @@ class Service:
     async def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
         """Lines of the log; the caller has asked `get` first."""
         return await self._store.lines(id, after, limit)
-
-    async def follow_lines(self, id: str, owner: str | None, after: int, idle: float) -> AsyncIterator[list[LogLine]]:
-        """Lines of the log as they come, until the operation has ended; an empty list when nothing came for `idle`
-        seconds.
-        """
-        feed = self._node.feed
-        with feed.watch(id) as watch:
-            while True:
-                watch.changed.clear()
-                ended = (await self.get(id, owner)).terminal or feed.ending.is_set()
-                while lines := await self._store.lines(id, after, PAGE):
-                    yield lines
-                    after = lines[-1].line
-                if ended:
-                    return
-                try:
-                    async with asyncio.timeout(idle):
-                        await watch.changed.wait()
-                except TimeoutError:
-                    yield []
 
     async def follow_events(self, id: str, owner: str | None, after: int) -> AsyncIterator[Event]:
         """Events as they are committed, each once and in order, until the last one or until the server stops."""

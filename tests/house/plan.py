@@ -44,7 +44,7 @@ ORDERS: dict[str, tuple[str, ...]] = {
     "http": (
         "install", "install_fastapi", "door", "app", "operations", "results", "jobs", "streams", "sockets", "webhooks",
         "around", "openapi", "openapi_paths", "openapi_streams", "openapi_webhooks", "openapi_parts", "openapi_schemas",
-        "dashboard", "pulse", "bookmark", "query", "call", "cors", "access", "headers", "body", "farewell",
+        "dashboard", "telling", "pulse", "bookmark", "query", "call", "cors", "access", "headers", "body", "farewell",
     ),
 }  # fmt: skip
 

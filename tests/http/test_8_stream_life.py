@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from accepted.http.pulse import BEAT, SEND_TIMEOUT
-from accepted.http.streams import PART
+from accepted.http.telling import PART
 from accepted.store.protocol import StoreUnavailable
 from tests.clock import MovableClock
 from tests.engine.author import before

@@ -120,7 +120,7 @@ def events(body: bytes) -> list[dict[str, Any]]:
     found = []
     for block in body.decode().split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if line and not line.startswith(":"))
-        if fields:
+        if set(fields) - {"retry"}:
             assert fields["event"] == "log"
             data = json.loads(fields["data"])
             assert fields["id"] == str(data["sequence"])
@@ -160,6 +160,31 @@ async def test_who_knows_the_whole_log_of_what_has_ended_gets_204(talking: Api) 
     id = (await talking.run("/lines", 5))["operationId"]
     answer = await talking.get(f"/jobs/job-{id[3:]}/logs", headers={**STREAM, "Last-Event-ID": "5"})
     assert answer.status_code == 204
+
+
+async def test_a_line_that_never_was_gets_a_reset_and_the_log_from_its_start(talking: Api) -> None:
+    """E5."""
+    id = (await talking.run("/lines", 2))["operationId"]
+    answer = await talking.get(f"/jobs/job-{id[3:]}/logs", headers={**STREAM, "Last-Event-ID": "7"})
+    blocks = [block for block in answer.text.split("\n\n") if "event: " in block]
+    assert [block.split("\n")[:2] for block in blocks] == [
+        ["id: 0", "event: reset"],
+        ["id: 1", "event: log"],
+        ["id: 2", "event: log"],
+    ]
+
+
+async def test_a_followed_log_says_when_to_come_back(talking: Api, gates: Gates) -> None:
+    """D6: and it is a stream like others, with the same heartbeat, patience and gauge."""
+    id = (await talking.submit("/steps"))["operationId"]
+    stream = Exchange("GET", f"/jobs/job-{id[3:]}/logs", headers=STREAM)
+    following = asyncio.create_task(stream.through(talking.app))
+    await stream.has_sent("step 0")
+    assert 'accepted_streams_open{kind="sse"} 1.0' in (await talking.get("/metrics")).text
+    talking.app.drain()
+    await following
+    assert stream.body.startswith(b"retry: ")
+    assert b": the server is about to stop\nretry: " in stream.body
 
 
 async def test_a_followed_log_ends_when_the_server_stops(talking: Api, gates: Gates) -> None:

@@ -64,6 +64,11 @@ def sse_line(operation_id: str, line: LogLine) -> bytes:
     return _sse("log", encode({"operationId": operation_id, **log_document(line)}))
 
 
+def sse_job_line(line: LogLine) -> bytes:
+    """A line of the log for who follows nothing else, with its number as id."""
+    return b"id: %d\n" % line.line + _sse("log", encode(log_document(line)))
+
+
 def _sse(name: str, data: bytes) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), data.translate(_BREAKS))
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
-from ..contract import wire
+from ..contract import frame, wire
 from ..contract.operation import LogLine, renamed
 from ..contract.problem import NotAcceptable
+from ..engine.follower import News, Position
 from ..service import Service
 from ..store.protocol import Selection
 from .call import NOSNIFF, Call
 from .headers import accepts
+from .pulse import Pulse
 from .query import Query, written_cursor
+from .telling import tell
 
 PAGE_LIMIT = 100
 PAGE_NUMBER_LIMIT = 10_000
 LINES_DEFAULT = 100
 LINES_LIMIT = 1_000
-HEARTBEAT = 15.0
-_SSE_BREAKS = str.maketrans({"\r": " ", "\n": " ", "\0": " "})
 
 _LOG_TYPES = ("application/json", "text/plain", "text/event-stream")
 
@@ -28,8 +29,9 @@ _LOG_TYPES = ("application/json", "text/plain", "text/event-stream")
 class Jobs:
     """The endpoints under `/jobs`."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, pulse: Pulse) -> None:
         self._service = service
+        self._pulse = pulse
 
     async def get(self, call: Call, id: str) -> None:
         """`GET /jobs/{id}`."""
@@ -71,11 +73,7 @@ class Jobs:
             case "text/plain":
                 await self._text(call, id, after)
             case "text/event-stream":
-                after = _resumed(call, after)
-                if b"last-event-id" in call.headers and operation.terminal and after >= operation.lines:
-                    await call.empty(204)  # it knows all there is: this ends an EventSource (guarantee E6)
-                    return
-                await self._follow(call, id, after)
+                await self._follow(call, id, Position(operation.sequence, _resumed(call, after)))
             case _:
                 raise NotAcceptable("The log comes as " + ", ".join(_LOG_TYPES) + ".")
 
@@ -87,24 +85,11 @@ class Jobs:
             await call.send({"type": "http.response.body", "body": text.encode(), "more_body": True})
         await call.send({"type": "http.response.body", "body": b""})
 
-    async def _follow(self, call: Call, id: str, after: int) -> None:
-        """Lines as they come, until the operation has ended and all of its log is told, or the client has gone."""
-        if not await _begin(call, b"text/event-stream"):
-            return
-        telling, gone = asyncio.create_task(self._tell(call, id, after)), asyncio.create_task(call.disconnected())
-        try:
-            await asyncio.wait({telling, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if telling.done():
-                telling.result()
-        finally:
-            telling.cancel()
-            gone.cancel()
-
-    async def _tell(self, call: Call, id: str, after: int) -> None:
-        async for lines in self._service.follow_lines(id, call.owner, after, HEARTBEAT):
-            part = "".join(map(_event, lines)) if lines else ": still here\n\n"
-            await call.send({"type": "http.response.body", "body": part.encode(), "more_body": True})
-        await call.send({"type": "http.response.body", "body": b""})
+    async def _follow(self, call: Call, id: str, after: Position) -> None:
+        """Lines as they come, until the operation has ended and all of its log is told."""
+        with self._service.follower(logs=True) as follower:
+            await self._service.join(follower, id, call.owner, after)
+            await tell(call, self._pulse, follower, partial(_event, call.base))
 
     async def _all(self, id: str, after: int) -> AsyncIterator[list[LogLine]]:
         while lines := await self._service.lines(id, after, LINES_LIMIT):
@@ -115,7 +100,7 @@ class Jobs:
 async def _begin(call: Call, media: bytes) -> bool:
     """Whether a body is to follow: a HEAD has its answer."""
     call.started = True
-    headers = [(b"content-type", media), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"), NOSNIFF]
+    headers = [(b"content-type", media), (b"cache-control", b"no-cache"), NOSNIFF]
     await call.send({"type": "http.response.start", "status": 200, "headers": headers})
     if call.scope["method"] == "HEAD":
         await call.send({"type": "http.response.body", "body": b""})
@@ -128,10 +113,11 @@ def _text_line(line: LogLine) -> str:
     return f"{wire.timestamp(line.at)} {line.level:<7} [{line.attempt}] {message}\n"
 
 
-def _event(line: LogLine) -> str:
-    """One server-sent event; JSON keeps line breaks of the message inside of its data."""
-    data = wire.encode(wire.log_document(line)).decode().translate(_SSE_BREAKS)
-    return f"id: {line.line}\nevent: log\ndata: {data}\n\n"
+def _event(base: str, news: News) -> bytes:
+    """One server-sent event, for a line; of the operation's own events only that some history is not there."""
+    if news.line is not None:
+        return frame.sse_job_line(news.line)
+    return b"id: 0\n" + news.told.written(frame.sse_reset, base) if news.told is not None and news.reset else b""
 
 
 def _resumed(call: Call, after: int) -> int:

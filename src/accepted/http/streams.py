@@ -1,15 +1,9 @@
-"""Event streams: contract, section 8, over `text/event-stream`.
-
-A stream is one coroutine that waits for news and writes all that has come in one go; a second one only notices that the
-client has gone. Everything that is shared, reading, encoding, heartbeats, is done once for all streams elsewhere.
-"""
+"""Event streams: contract, section 8, over `text/event-stream`."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from ..contract import frame
 from ..contract.operation import is_operation_id
@@ -17,22 +11,12 @@ from ..contract.problem import InvalidParameter, OperationNotFound
 from ..engine.channel import Told
 from ..engine.follower import Follower, News, Position
 from ..service import Service
-from ..store.protocol import StoreUnavailable
 from .bookmark import LOST, Bookmark
-from .call import NOSNIFF, Call
+from .call import Call
 from .pulse import Pulse, Stream
-
-log = logging.getLogger("accepted.http")
+from .telling import tell
 
 OPERATIONS_LIMIT = 100
-PART = 32 * 1024  # bytes that are sent at once; the server keeps up to 64 KiB more before it has us wait
-_HEADERS = (
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),  # nginx would keep events back until its buffer is full
-    NOSNIFF,
-)
-_STILL_HERE = b": still here\n\n"
 
 
 class Streams:
@@ -57,39 +41,15 @@ class Streams:
         with self._service.follower(logs=logs) as follower:
             for id in ids:
                 await self._service.join(follower, id, call.owner, positions.get(id))
-            if follower.over and not follower.interrupted:
-                await call.empty(204)  # it knows all there is: this ends an EventSource (guarantee E6)
-                return
-            call.started = True  # also while the server stops: an EventSource that is refused would never come back
-            await call.send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
-            if call.scope["method"] == "HEAD":
-                await call.send({"type": "http.response.body", "body": b""})
-                return
-            with self._pulse.stream("sse", follower, call, beats=True) as stream:
-                if not (many or logs):
-                    follower.offer = _Offer(stream, call.base)
-                await self._tell(call, stream, follower, bookmark)
-            if stream.dropped:
-                await call.disconnected()  # before that, a server takes a body without its end for our mistake
+            if many or logs:
+                await tell(call, self._pulse, follower, partial(_frame, bookmark, call.base))
+            else:
+                shorten = partial(_shorten, follower, call.base)
+                await tell(call, self._pulse, follower, partial(_frame, bookmark, call.base), shorten)
 
-    async def _tell(self, call: Call, stream: Stream, follower: Follower, bookmark: Bookmark) -> None:
-        gone = asyncio.create_task(call.disconnected())
-        gone.add_done_callback(lambda _: follower.nudge())
-        try:
-            first = _retry()
-            while not (follower.over or gone.done()):
-                batch = await follower.news()
-                for body in _written(batch, bookmark, call.base) if batch else (_STILL_HERE,):
-                    if gone.done():
-                        return
-                    await stream.send({"type": "http.response.body", "body": first + body, "more_body": True})
-                    first = b""
-        except StoreUnavailable:
-            log.warning("a stream ends early, for the database cannot be read; its reader will resume")
-        finally:
-            gone.cancel()
-        last = b": the server is about to stop\n" + _retry() if follower.interrupted else b""
-        await stream.send({"type": "http.response.body", "body": last})
+
+def _shorten(follower: Follower, base: str, stream: Stream) -> None:
+    follower.offer = _Offer(stream, base)
 
 
 class _Offer:
@@ -107,29 +67,11 @@ class _Offer:
         return self._stream.offer({"type": "http.response.body", "body": body, "more_body": True})
 
 
-def _written(batch: list[News], bookmark: Bookmark, base: str) -> Iterator[bytes]:
-    """All of it in as few parts as can be; a reader that does not take one costs no more than that (guarantee E7)."""
-    part, size = [], 0
-    for news in batch:
-        part.append(bookmark.after(news) + _frame(news, base))
-        size += len(part[-1])
-        if size >= PART:
-            yield b"".join(part)
-            part, size = [], 0
-    if part:
-        yield b"".join(part)
-
-
-def _frame(news: News, base: str) -> bytes:
+def _frame(bookmark: Bookmark, base: str, news: News) -> bytes:
     if news.told is None:
         assert news.line is not None
-        return frame.sse_line(news.operation_id, news.line)
-    return news.told.written(frame.sse_reset if news.reset else frame.sse_event, base)
-
-
-def _retry() -> bytes:
-    """When to come back after a cut: not all at once."""
-    return b"retry: %d\n\n" % random.randint(1000, 3000)
+        return bookmark.after(news) + frame.sse_line(news.operation_id, news.line)
+    return bookmark.after(news) + news.told.written(frame.sse_reset if news.reset else frame.sse_event, base)
 
 
 def _ids(call: Call) -> tuple[str, ...]:

@@ -1,0 +1,92 @@
+"""How an event stream is told, whatever is on it: from its head to its end, or until its reader is gone or cut.
+
+A stream is one coroutine that waits for news and writes all that has come in one go; a second one only notices that the
+client has gone. Everything that is shared, reading, encoding, heartbeats, is done once for all streams elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterator
+
+from ..engine.follower import Follower, News
+from ..store.protocol import StoreUnavailable
+from .call import NOSNIFF, Call
+from .pulse import Pulse, Stream
+
+log = logging.getLogger("accepted.http")
+
+PART = 32 * 1024  # bytes that are sent at once; the server keeps up to 64 KiB more before it has us wait
+_HEADERS = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),  # nginx would keep events back until its buffer is full
+    NOSNIFF,
+)
+_STILL_HERE = b": still here\n\n"
+
+Written = Callable[[News], bytes]
+
+
+async def tell(
+    call: Call, pulse: Pulse, follower: Follower, written: Written, shorten: Callable[[Stream], None] | None = None
+) -> None:
+    """Answer with an event stream of what `follower` is told, as `written` writes it: b"" for what is not told here.
+
+    `shorten` may give the follower a short way to the stream. Whoever knows all there is gets 204, which ends an
+    EventSource (guarantee E6).
+    """
+    if follower.over and not follower.interrupted:
+        await call.empty(204)
+        return
+    call.started = True  # also while the server stops: an EventSource that is refused would never come back
+    await call.send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
+    if call.scope["method"] == "HEAD":
+        await call.send({"type": "http.response.body", "body": b""})
+        return
+    with pulse.stream("sse", follower, call, beats=True) as stream:
+        if shorten is not None:
+            shorten(stream)
+        await _tell(call, stream, follower, written)
+    if stream.dropped:
+        await call.disconnected()  # before that, a server takes a body without its end for our mistake
+
+
+async def _tell(call: Call, stream: Stream, follower: Follower, written: Written) -> None:
+    gone = asyncio.create_task(call.disconnected())
+    gone.add_done_callback(lambda _: follower.nudge())
+    try:
+        first = _retry()
+        while not (follower.over or gone.done()):
+            batch = await follower.news()
+            for body in _parts(batch, written) if batch else (_STILL_HERE,):
+                if gone.done():
+                    return
+                await stream.send({"type": "http.response.body", "body": first + body, "more_body": True})
+                first = b""
+    except StoreUnavailable:
+        log.warning("a stream ends early, for the database cannot be read; its reader will resume")
+    finally:
+        gone.cancel()
+    last = b": the server is about to stop\n" + _retry() if follower.interrupted else b""
+    await stream.send({"type": "http.response.body", "body": last})
+
+
+def _parts(batch: list[News], written: Written) -> Iterator[bytes]:
+    """All of it in as few parts as can be; a reader that does not take one costs no more than that (guarantee E7)."""
+    part, size = [], 0
+    for news in batch:
+        part.append(written(news))
+        size += len(part[-1])
+        if size >= PART:
+            yield b"".join(part)
+            part, size = [], 0
+    if size:
+        yield b"".join(part)
+
+
+def _retry() -> bytes:
+    """When to come back after a cut: not all at once."""
+    return b"retry: %d\n\n" % random.randint(1000, 3000)
