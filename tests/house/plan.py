@@ -33,8 +33,9 @@ ORDERS: dict[str, tuple[str, ...]] = {
         "webhook", "signature", "address", "event", "operation", "progress", "problem", "policy",
     ),
     "store": (
-        "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_schema", "postgres", "beacon",
-        "protocol", "clock", "turnstile", "queries", "migrations",
+        "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_schema", "postgres",
+        "postgres_hints", "postgres_read", "postgres_commit", "postgres_save", "postgres_schema", "postgres_connect",
+        "beacon", "protocol", "clock", "turnstile", "queries", "migrations",
     ),
     "engine": (
         "node", "worker", "child", "runner", "isolation", "execution", "result", "registry", "attempt", "delivery",

@@ -13,7 +13,7 @@ from accepted.store.protocol import Store
 from tests.store.clock import MovableClock
 from tests.store.homes import HOMES, MakeStore
 
-BACKENDS = ("sqlite",)
+BACKENDS = ("sqlite", "postgres")
 
 OpenStore = Callable[..., Awaitable[Store]]
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from accepted.store.clock import Clock
 from accepted.store.protocol import Store
+from accepted.store.postgres import PostgresStore
 from accepted.store.sqlite import SqliteStore
+from tests.store.server import the_server
 
 MakeStore = Callable[..., Store]
 """Makes one more store on the same database, not yet open; options are the store's own."""
@@ -26,4 +28,14 @@ def sqlite(folder: Path, clock: Clock) -> MakeStore:
     return make
 
 
-HOMES: dict[str, Callable[[Path, Clock], MakeStore]] = {"sqlite": sqlite}
+def postgres(folder: Path, clock: Clock) -> MakeStore:
+    """One database on the server of this test process."""
+    url = the_server().database()
+
+    def make(**options: Any) -> Store:
+        return PostgresStore(url, clock=clock, **options)
+
+    return make
+
+
+HOMES: dict[str, Callable[[Path, Clock], MakeStore]] = {"sqlite": sqlite, "postgres": postgres}

@@ -1,0 +1,156 @@
+"""The PostgreSQL store: many nodes on one database (see `protocol.py` for what it promises).
+
+A store has one connection that commits (`postgres_commit.py`), a few that read (`postgres_read.py`) and one that
+listens (`postgres_hints.py`). The database's clock is the only one that counts, for wall time and for leases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from ..contract.delivery import Delivery
+from ..contract.event import Event
+from ..contract.ledger import Tombstone
+from ..contract.operation import LogLine, Now, Operation, Status
+from ..contract.transition import Transition
+from ..contract.webhook import Registration
+from .clock import Clock
+from .postgres_commit import Recorder
+from .postgres_hints import Announcer, Listener
+from .postgres_read import Reader
+from .protocol import Committed, Hint, Selection, StoreUnavailable, WorkerRow
+
+
+class PostgresStore:
+    """A `Store` in the database that `url` names, in its schema `accepted`.
+
+    With `notify` off no hints are exchanged and everything is found out by looking, every `poll` seconds.
+    """
+
+    def __init__(self, url: str, *, clock: Clock | None = None, notify: bool = True, poll: float = 1.0) -> None:
+        self._clock = clock or Clock()
+        self._poll = poll
+        self._recorder = Recorder(url, self._clock)
+        self._reader = Reader(url, self._clock)
+        self._news: asyncio.Queue[Sequence[Hint] | None] = asyncio.Queue(maxsize=1000)
+        self._closed = asyncio.Event()
+        self._listener = Listener(url, self._tell) if notify else None
+        self._announcer = Announcer(self._reader, self._listener.name) if self._listener else None
+
+    async def open(self) -> None:
+        await self._reader.open()
+        if self._listener is not None:
+            try:
+                await self._listener.start()
+            except BaseException:
+                await self._reader.close()
+                raise
+
+    async def close(self) -> None:
+        self._closed.set()
+        await self._recorder.close()
+        if self._listener is not None and self._announcer is not None:
+            await self._announcer.stop()
+            await self._listener.stop()
+        await self._reader.close()
+
+    async def commit(self, batch: Sequence[Transition]) -> Committed:
+        if self._closed.is_set():
+            raise StoreUnavailable("the store is closed")
+        committed = await self._recorder.commit(batch)
+        if self._announcer is not None:
+            self._announcer.tell(committed.hints)
+        return committed
+
+    async def operation(self, id: str) -> Operation | Tombstone | None:
+        return await self._reader.operation(id)
+
+    async def input(self, id: str) -> bytes | None:
+        return await self._reader.input(id)
+
+    async def operations(self, selection: Selection) -> list[Operation]:
+        return await self._reader.operations(selection)
+
+    async def count(self, selection: Selection) -> int:
+        return await self._reader.count(selection)
+
+    async def tally(self) -> dict[tuple[str, Status], int]:
+        return await self._reader.tally()
+
+    async def events(self, id: str, after: int, limit: int) -> list[Event]:
+        return await self._reader.events(id, after, limit)
+
+    async def news(self, after: Mapping[str, int], limit: int) -> list[Event]:
+        return await self._reader.news(after, limit)
+
+    async def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
+        return await self._reader.lines(id, after, limit)
+
+    async def deliveries(self, id: str) -> list[Delivery]:
+        return await self._reader.deliveries(id)
+
+    async def webhook(self, id: str) -> Registration | None:
+        return await self._reader.webhook(id)
+
+    async def next_delivery(self) -> int | None:
+        due_at: int | None = await self._reader.first("next_delivery")
+        return due_at
+
+    async def resource(self, owner: str, name: str) -> str | None:
+        id: str | None = await self._reader.first("resource", owner, name)
+        return id
+
+    async def chunks(self, id: str, attempt: int, first: int) -> AsyncIterator[bytes]:
+        number = first
+        while (chunk := await self._reader.first("chunk", id, attempt, number)) is not None:
+            yield chunk
+            number += 1
+
+    async def queue(self, type: str, limit: int) -> list[str]:
+        return [row[0] for row in await self._reader.rows("queue", type, limit)]
+
+    async def oldest_due(self) -> dict[str, int]:
+        return await self._reader.oldest_due()
+
+    async def durations(self, type: str) -> list[float]:
+        return await self._reader.durations(type)
+
+    async def workers(self) -> list[WorkerRow]:
+        return await self._reader.workers()
+
+    async def now(self) -> Now:
+        return self._clock.database(await self._reader.first("clock"))
+
+    async def hints(self) -> AsyncIterator[Sequence[Hint] | None]:
+        looking = asyncio.create_task(self._look())
+        closed = asyncio.create_task(self._closed.wait())
+        try:
+            while not self._closed.is_set():
+                news = asyncio.create_task(self._news.get())
+                try:
+                    await asyncio.wait({news, closed}, return_when=asyncio.FIRST_COMPLETED)
+                    if not news.done():
+                        return
+                finally:
+                    news.cancel()
+                yield news.result()
+        finally:
+            looking.cancel()
+            closed.cancel()
+
+    async def _look(self) -> None:
+        """Behind the hints: whatever was missed shows in which transactions the database has seen the end of."""
+        seen = ""
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                snapshot = await self._reader.first("changed")
+                if snapshot != seen:
+                    self._tell(None)
+                seen = snapshot
+            await self._clock.sleep(self._poll)
+
+    def _tell(self, news: Sequence[Hint] | None) -> None:
+        with contextlib.suppress(asyncio.QueueFull):  # nobody listens: a later look finds it all
+            self._news.put_nowait(news)

@@ -1,0 +1,339 @@
+-- Every statement of the PostgreSQL store. Many rows go in as arrays, one for each column, and many are named by one array.
+--
+-- A commit locks in one order: limited types, keys, named operations, workers that renew; whoever looks for rows that are due skips
+-- what others have locked and so waits for nobody. docs/decisions/0015-postgresql.md tells why.
+
+-- name: begin
+-- The bounds keep a node that freezes within a commit from holding rows for ever. READ COMMITTED: each statement sees what is committed
+-- when it begins, and so what the locks before it have waited for.
+BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL lock_timeout = 5000
+
+-- name: clock
+-- The database's time in milliseconds.
+SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+
+-- name: lock_types
+-- Claims of types that are limited over all workers go one after the other: the count that they look at has to stay true.
+SELECT pg_advisory_xact_lock(hashtextextended('accepted limit ' || type, 0))
+FROM (SELECT type FROM unnest($1::text[]) AS wanted (type) ORDER BY type COLLATE "C") AS ordered;
+
+-- name: keys
+-- The named idempotency keys, locked: whoever makes the same key elsewhere comes before or after.
+SELECT owner, route, key, operation, fingerprint, keep_until FROM accepted.idempotency_key
+WHERE (owner, route, key) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))
+ORDER BY owner, route, key FOR UPDATE;
+
+-- name: operations_by_ids
+-- Records of all named operations that exist, as they are.
+SELECT id, record FROM accepted.operation WHERE id = ANY($1::text[]);
+
+-- name: lock_operations
+-- The same, to be changed: locked, always in the order of their ids.
+SELECT id, record FROM accepted.operation WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE;
+
+-- name: tombstones_by_ids
+-- What is left of expired operations.
+SELECT id, owner, expired_at FROM accepted.tombstone WHERE id = ANY($1::text[]);
+
+-- name: leases
+-- Until when workers may hold operations.
+SELECT id, lease_until FROM accepted.worker WHERE id = ANY($1::text[]);
+
+-- name: lock_workers
+-- Of workers that renew: nobody may take back what they hold meanwhile.
+SELECT id FROM accepted.worker WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE;
+
+-- name: due
+-- The next operations of a type whose turn it is, by (type, time, limit); not those that another claim looks at.
+SELECT id, record FROM accepted.operation WHERE type = $1 AND due_at <= $2 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED;
+
+-- name: next_due
+-- When the next operation of each type becomes due, by (types, time).
+SELECT wanted.type, later.due_at FROM unnest($1::text[]) AS wanted (type) CROSS JOIN LATERAL
+    (SELECT due_at FROM accepted.operation WHERE type = wanted.type AND due_at > $2 ORDER BY due_at LIMIT 1) AS later;
+
+-- name: running
+-- How many operations of these types run, over all owners and workers.
+SELECT type, sum(number)::bigint FROM accepted.tally WHERE type = ANY($1::text[]) AND status = 'PROCESSING' GROUP BY type;
+
+-- name: held
+-- What workers hold.
+SELECT worker, id, record FROM accepted.operation WHERE worker = ANY($1::text[]);
+
+-- name: lost_workers
+-- Workers whose lease has run out, at a tick; locked, so that none of them renews at the same moment.
+SELECT id FROM accepted.worker WHERE lease_until <= $1 ORDER BY id FOR UPDATE SKIP LOCKED;
+
+-- name: orphans
+-- Operations whose worker is one of those or is gone, by (workers, limit).
+SELECT id, record FROM accepted.operation
+WHERE worker IS NOT NULL
+    AND (worker = ANY($1::text[]) OR NOT EXISTS (SELECT 1 FROM accepted.worker AS known WHERE known.id = operation.worker))
+LIMIT $2 FOR UPDATE OF operation SKIP LOCKED;
+
+-- name: settling
+-- Operations whose grace after a cancel is over, at (tick, limit).
+SELECT id, record FROM accepted.operation WHERE settle_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED;
+
+-- name: expiring
+-- Ended operations whose retention is over, at (time, limit).
+SELECT id, record FROM accepted.operation WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED;
+
+-- name: insert_operation
+-- New operations.
+INSERT INTO accepted.operation (owner, type, status, due_at, worker, settle_at, expires_at, record, id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bytea[], $9::text[]);
+
+-- name: move_operation
+-- Operations whose indexed columns change.
+UPDATE accepted.operation SET
+    status = new.status, due_at = new.due_at, worker = new.worker, settle_at = new.settle_at,
+    expires_at = new.expires_at, record = new.record
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[], $7::text[])
+    AS new (status, due_at, worker, settle_at, expires_at, record, id)
+WHERE operation.id = new.id;
+
+-- name: update_operation
+-- Operations that change but stay where they are in every index.
+UPDATE accepted.operation SET record = new.record
+FROM unnest($1::bytea[], $2::text[]) AS new (record, id) WHERE operation.id = new.id;
+
+-- name: insert_event
+-- Events.
+INSERT INTO accepted.event (operation, sequence, body) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[]);
+
+-- name: compact_events
+-- The first events of long operations, up to a number, by (operation, sequence).
+DELETE FROM accepted.event USING unnest($1::text[], $2::bigint[]) AS old (operation, sequence)
+WHERE event.operation = old.operation AND event.sequence <= old.sequence;
+
+-- name: put_payload
+-- Inputs, checkpoints and webhooks.
+INSERT INTO accepted.payload (operation, name, body) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
+ON CONFLICT (operation, name) DO UPDATE SET body = excluded.body;
+
+-- name: copy_input
+-- The inputs of (new operation, old operation) for retries, and their webhooks.
+INSERT INTO accepted.payload (operation, name, body)
+SELECT made.new, payload.name, payload.body FROM unnest($1::text[], $2::text[]) AS made (new, old)
+JOIN accepted.payload ON payload.operation = made.old AND payload.name IN ('input', 'webhook');
+
+-- name: payload
+-- One payload by (operation, name).
+SELECT body FROM accepted.payload WHERE operation = $1 AND name = $2;
+
+-- name: payloads
+-- What attempts of the named operations start from. Not their webhooks: secrets go to nobody who has no use for them.
+SELECT operation, name, body FROM accepted.payload WHERE operation = ANY($1::text[]) AND name IN ('input', 'checkpoint');
+
+-- name: put_delivery
+-- Deliveries, new or changed.
+INSERT INTO accepted.delivery (operation, id, host, due_at, record)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bytea[])
+ON CONFLICT (operation, id) DO UPDATE SET due_at = excluded.due_at, record = excluded.record;
+
+-- name: deliveries_of
+-- All deliveries of the named operations, in the order of their events.
+SELECT id, record FROM accepted.delivery WHERE operation = ANY($1::text[]) ORDER BY operation, length(id), id;
+
+-- name: lock_deliveries
+-- The same, to be changed: who claims what is due looks at deliveries without their operations.
+SELECT id, record FROM accepted.delivery WHERE operation = ANY($1::text[]) ORDER BY operation, length(id), id FOR UPDATE;
+
+-- name: next_delivery
+-- When the first of all pending deliveries is due.
+SELECT due_at FROM accepted.delivery WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1;
+
+-- name: waiting_hosts
+-- Hosts with pending deliveries behind (host, limit), and when their first one is due: one step of the index for each host.
+WITH RECURSIVE waiting (host) AS (
+    (SELECT host FROM accepted.delivery WHERE due_at IS NOT NULL AND host > $1 ORDER BY host LIMIT 1)
+    UNION ALL
+    SELECT (SELECT next.host FROM accepted.delivery AS next
+            WHERE next.due_at IS NOT NULL AND next.host > waiting.host ORDER BY next.host LIMIT 1)
+    FROM waiting WHERE waiting.host IS NOT NULL
+)
+SELECT host, (SELECT due_at FROM accepted.delivery AS first
+              WHERE first.host = waiting.host AND first.due_at IS NOT NULL ORDER BY first.due_at LIMIT 1)
+FROM waiting WHERE host IS NOT NULL LIMIT $2;
+
+-- name: due_deliveries
+-- Deliveries to a host that are due, by (host, time, limit); not those that another claim looks at.
+SELECT id, record FROM accepted.delivery WHERE host = $1 AND due_at <= $2 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED;
+
+-- name: drop_deliveries
+-- The deliveries of operations.
+DELETE FROM accepted.delivery WHERE operation = ANY($1::text[]);
+
+-- name: put_chunk
+-- Chunks of artifacts; an attempt may write one again after an unclear answer.
+INSERT INTO accepted.chunk (operation, attempt, number, body)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bytea[])
+ON CONFLICT (operation, attempt, number) DO UPDATE SET body = excluded.body;
+
+-- name: drop_chunks
+-- All chunks of operations but those of one attempt.
+DELETE FROM accepted.chunk USING unnest($1::text[], $2::bigint[]) AS kept (operation, attempt)
+WHERE chunk.operation = kept.operation AND chunk.attempt <> kept.attempt;
+
+-- name: chunk
+-- One chunk.
+SELECT body FROM accepted.chunk WHERE operation = $1 AND attempt = $2 AND number = $3;
+
+-- name: insert_line
+-- Lines of logs.
+INSERT INTO accepted.log_line (operation, line, body) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[]);
+
+-- name: insert_key
+-- New idempotency keys. One that another node has just made is an error: then the batch is decided anew, and sees it.
+INSERT INTO accepted.idempotency_key (owner, route, key, operation, fingerprint, keep_until)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+    AS new (owner, route, key, operation, fingerprint, keep_until)
+ORDER BY owner COLLATE "C", route COLLATE "C", key COLLATE "C";
+
+-- name: replace_key
+-- Keys in the place of those whose time is over, which this commit has locked.
+UPDATE accepted.idempotency_key SET
+    operation = new.operation, fingerprint = new.fingerprint, keep_until = new.keep_until, drop_at = NULL
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+    AS new (owner, route, key, operation, fingerprint, keep_until)
+WHERE (idempotency_key.owner, idempotency_key.route, idempotency_key.key) = (new.owner, new.route, new.key);
+
+-- name: put_resource
+-- Where the results of operations are found.
+INSERT INTO accepted.resource (owner, path, operation)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS new (owner, path, operation) ORDER BY owner COLLATE "C", path COLLATE "C"
+ON CONFLICT (owner, path) DO UPDATE SET operation = excluded.operation;
+
+-- name: resource
+-- The operation whose result is at a path.
+SELECT operation FROM accepted.resource WHERE owner = $1 AND path = $2;
+
+-- name: put_lease
+-- Leases of workers.
+INSERT INTO accepted.worker (id, lease_until, about)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS new (id, lease_until, about) ORDER BY id COLLATE "C"
+ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until;
+
+-- name: drop_workers
+-- Workers are gone.
+DELETE FROM accepted.worker WHERE id = ANY($1::text[]);
+
+-- name: drop_lost_workers
+-- Workers whose lease ran out before a tick and which hold nothing any more.
+DELETE FROM accepted.worker WHERE id IN (
+    SELECT id FROM accepted.worker AS lost
+    WHERE lease_until <= $1 AND NOT EXISTS (SELECT 1 FROM accepted.operation WHERE operation.worker = lost.id)
+    ORDER BY id FOR UPDATE OF lost SKIP LOCKED
+);
+
+-- name: add_to_tally
+-- Differences of how many operations there are, in one stripe, by (owners, types, statuses, numbers, stripe).
+INSERT INTO accepted.tally AS tally (owner, type, status, number, stripe)
+SELECT new.*, $5::smallint FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS new (owner, type, status, number)
+ORDER BY owner COLLATE "C", type COLLATE "C", status COLLATE "C"
+ON CONFLICT (owner, type, status, stripe) DO UPDATE SET number = tally.number + excluded.number;
+
+-- name: put_duration
+-- Run times, over the oldest of their type.
+INSERT INTO accepted.duration (type, slot, milliseconds)
+SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS new (type, slot, milliseconds) ORDER BY type COLLATE "C", slot
+ON CONFLICT (type, slot) DO UPDATE SET milliseconds = excluded.milliseconds;
+
+-- name: durations
+-- Recent run times of a type.
+SELECT milliseconds FROM accepted.duration WHERE type = $1;
+
+-- name: insert_tombstone
+-- Operations have expired.
+INSERT INTO accepted.tombstone (id, owner, expired_at) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]);
+
+-- name: drop_operation
+-- Their records.
+DELETE FROM accepted.operation WHERE id = ANY($1::text[]);
+
+-- name: drop_events
+-- Their events.
+DELETE FROM accepted.event WHERE operation = ANY($1::text[]);
+
+-- name: drop_payloads
+-- Their inputs, checkpoints and webhooks.
+DELETE FROM accepted.payload WHERE operation = ANY($1::text[]);
+
+-- name: drop_lines
+-- Their logs.
+DELETE FROM accepted.log_line WHERE operation = ANY($1::text[]);
+
+-- name: free_key
+-- Keys of expired operations, by (owners, routes, keys, operations, now): they go once their minimal lifetime is over.
+UPDATE accepted.idempotency_key SET drop_at = greatest(keep_until, $5::bigint)
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS old (owner, route, key, operation)
+WHERE (idempotency_key.owner, idempotency_key.route, idempotency_key.key) = (old.owner, old.route, old.key)
+    AND idempotency_key.operation = old.operation;
+
+-- name: forget_resources
+-- Paths of tombstones from before (time, limit).
+DELETE FROM accepted.resource WHERE operation IN
+    (SELECT id FROM accepted.tombstone WHERE expired_at <= $1 ORDER BY expired_at, id LIMIT $2);
+
+-- name: forget_tombstones
+-- Tombstones from before (time, limit).
+DELETE FROM accepted.tombstone WHERE id IN
+    (SELECT id FROM accepted.tombstone WHERE expired_at <= $1 ORDER BY expired_at, id LIMIT $2);
+
+-- name: forget_keys
+-- Keys whose time is over at (time, limit).
+DELETE FROM accepted.idempotency_key WHERE (owner, route, key) IN
+    (SELECT owner, route, key FROM accepted.idempotency_key WHERE drop_at <= $1 ORDER BY drop_at LIMIT $2 FOR UPDATE SKIP LOCKED);
+
+-- name: partitions
+-- Which (owner, type, status) there are, and how many operations are in each.
+SELECT owner, type, status, sum(number)::bigint AS number FROM accepted.tally GROUP BY owner, type, status HAVING sum(number) > 0;
+
+-- name: partitions_of_owner
+-- The same for one owner.
+SELECT owner, type, status, sum(number)::bigint AS number FROM accepted.tally WHERE owner = $1
+GROUP BY owner, type, status HAVING sum(number) > 0;
+
+-- name: newest
+-- The newest operations in some partitions, by (owners, types, statuses, before, skip, limit): of each no more than are wanted in all.
+SELECT newest.record FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (owner, type, status) CROSS JOIN LATERAL (
+    SELECT id, record FROM accepted.operation
+    WHERE owner = wanted.owner AND type = wanted.type AND status = wanted.status AND id < $4
+    ORDER BY id DESC LIMIT $5::bigint + $6::bigint
+) AS newest ORDER BY newest.id DESC OFFSET $5::bigint LIMIT $6::bigint;
+
+-- name: events
+-- Events of an operation, by (operation, after, limit).
+SELECT body FROM accepted.event WHERE operation = $1 AND sequence > $2 ORDER BY sequence LIMIT $3;
+
+-- name: news
+-- Events of several operations, by (operations, afters, limit): one seek for each.
+SELECT later.body FROM unnest($1::text[], $2::bigint[]) AS wanted (operation, after) CROSS JOIN LATERAL (
+    SELECT body FROM accepted.event WHERE operation = wanted.operation AND sequence > wanted.after ORDER BY sequence LIMIT $3
+) AS later LIMIT $3;
+
+-- name: lines
+-- Lines of a log, by (operation, after, limit).
+SELECT body FROM accepted.log_line WHERE operation = $1 AND line > $2 ORDER BY line LIMIT $3;
+
+-- name: queue
+-- Who waits, in the order of their turn, by (type, limit).
+SELECT id FROM accepted.operation WHERE type = $1 AND due_at IS NOT NULL ORDER BY due_at, id LIMIT $2;
+
+-- name: oldest_due
+-- Since when the first of each of these types has been waiting.
+SELECT wanted.type, first.due_at FROM unnest($1::text[]) AS wanted (type) CROSS JOIN LATERAL
+    (SELECT due_at FROM accepted.operation WHERE type = wanted.type AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS first;
+
+-- name: workers
+-- All workers and until when their leases hold.
+SELECT id, lease_until, about FROM accepted.worker;
+
+-- name: notify
+-- Hints to whoever listens, in one transaction.
+SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS told (payload);
+
+-- name: changed
+-- Another text once anything has been committed.
+SELECT pg_current_snapshot()::text;

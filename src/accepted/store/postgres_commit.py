@@ -1,0 +1,254 @@
+"""The commit on PostgreSQL: begin, lock and load what the batch needs, fold, save what changed, commit (house, section 5).
+
+Correct by row locks alone, whoever else commits at the same time: rows that are named are locked in one order, rows that
+are due are skipped where others have them. The time is read once these locks are held, so a lease is never judged by a
+clock from before a wait. What meets another transaction half-way (a deadlock, an idempotency key that was made just now)
+is decided anew as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from ..contract.delivery import Delivery
+from ..contract.fold import fold
+from ..contract.ledger import Changes, DueDeliveries, Facts, KeyId, KeyRow, Needs, needs
+from ..contract.operation import Now, Operation
+from ..contract.transition import ClaimDeliveries, Transition
+from .clock import Clock
+from .postgres_connect import CONFLICTS, LOST, connect, hang_up, is_bug, unavailable
+from .postgres_save import STRIPES, save, work
+from .postgres_schema import SQL
+from .protocol import Committed, StoreUnavailable, hints_of
+
+TRIES = 6
+PATIENCE = 10.0  # seconds for one transaction; a submit waits as long before it is refused
+
+decode_operation = msgspec.json.Decoder(Operation).decode
+decode_delivery = msgspec.json.Decoder(Delivery).decode
+
+
+class _Doubt(Exception):
+    """COMMIT was sent and nothing came back."""
+
+
+class Recorder:
+    """The committing connection of one store; after any failure it is thrown away."""
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._url = url
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._connection: Any = None
+        self._tasks: set[asyncio.Task[Committed]] = set()
+        self._stripe = random.randrange(STRIPES)
+
+    async def commit(self, batch: Sequence[Transition]) -> Committed:
+        """One durable transaction, also when whoever asked gives up waiting. Raises `StoreUnavailable`."""
+        task = asyncio.create_task(self._in_turn(batch))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Committed]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone; an error is nobody's then
+
+    async def _in_turn(self, batch: Sequence[Transition]) -> Committed:
+        async with self._turn:
+            with unavailable():
+                return await self._persist(list(batch))
+
+    async def close(self) -> None:
+        """Wait for commits under way, and let go."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        async with self._turn:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                await hang_up(connection)
+
+    async def _persist(self, batch: list[Transition]) -> Committed:
+        for number in range(1, TRIES + 1):
+            await self._connected()
+            try:
+                return await self._attempt(batch)
+            except _Doubt as doubt:
+                raise StoreUnavailable(
+                    "the connection was lost in a commit; what became of the batch is not known"
+                ) from doubt
+            except (*CONFLICTS, *LOST, asyncpg.OperatorInterventionError, asyncpg.UniqueViolationError) as error:
+                if number == TRIES or not _may_go_well(error):
+                    raise
+            await asyncio.sleep(random.random() * 0.01 * number)
+        raise AssertionError("the last try returns or raises")
+
+    async def _attempt(self, batch: list[Transition]) -> Committed:
+        connection = self._connection
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._committed(connection, batch)
+        except BaseException as error:
+            if isinstance(error, asyncpg.PostgresError) and not connection.is_closed() and await _rolled_back(connection):
+                raise
+            self._connection = None
+            connection.terminate()
+            raise
+
+    async def _connected(self) -> None:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await connect(self._url)
+
+    async def _committed(self, connection: Any, batch: list[Transition]) -> Committed:
+        await connection.execute(SQL["begin"])
+        now, facts = await load(connection, needs(batch), self._clock)
+        known = frozenset(facts.keys)
+        changes = fold(batch, facts, now)
+        await save(connection, changes, now, known=known, stripe=self._stripe)
+        begun = await work(connection, changes)
+        await _finish(connection)
+        return _told(changes, begun)
+
+
+def _told(changes: Changes, begun: dict[str, Any]) -> Committed:
+    return Committed(
+        outcomes=changes.outcomes,
+        operations=(*changes.created.values(), *changes.changed.values()),
+        events=changes.events,
+        work=begun,
+        expired=changes.buried,
+        hints=hints_of(changes),
+    )
+
+
+async def _finish(connection: Any) -> None:
+    try:
+        await connection.execute("COMMIT")
+    except asyncpg.PostgresError as error:
+        if isinstance(error, (asyncpg.OperatorInterventionError, asyncpg.PostgresConnectionError)):
+            raise _Doubt from error  # the server may have gone down before or after
+        raise
+    except (*LOST, TimeoutError, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and not connection.is_closed():
+            raise
+        raise _Doubt from error
+
+
+async def _rolled_back(connection: Any) -> bool:
+    try:
+        async with asyncio.timeout(1):
+            await connection.execute("ROLLBACK")
+    except (*LOST, TimeoutError, asyncpg.PostgresError):
+        return False
+    return True
+
+
+def _may_go_well(error: BaseException) -> bool:
+    """Whether the same batch may be stored in another try; nothing of it is stored yet."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return bool(error.table_name == "idempotency_key")
+    return not isinstance(error, (asyncpg.QueryCanceledError, TimeoutError)) and not is_bug(error)
+
+
+# --- load
+
+
+async def load(connection: Any, wanted: Needs, clock: Clock) -> tuple[Now, Facts]:
+    """The rows that the batch has to see, locked where it may change them, and the time after the last wait."""
+    facts = Facts()
+    if wanted.running:
+        await connection.fetch(SQL["lock_types"], list(wanted.running))
+    if wanted.keys:
+        await _load_keys(connection, facts, wanted.keys)
+    if wanted.operations:
+        _take(facts, await connection.fetch(SQL["lock_operations"], list(wanted.operations)))
+    if wanted.deliveries:
+        _take_deliveries(facts, await connection.fetch(SQL["lock_deliveries"], list(wanted.deliveries)))
+    if wanted.holdings:
+        await connection.fetch(SQL["lock_workers"], list(wanted.holdings))
+    now = clock.database(await connection.fetchval(SQL["clock"]))
+    await _load_workers(connection, facts, wanted)
+    for type, room in wanted.due.items():
+        facts.due[type] = _take(facts, await connection.fetch(SQL["due"], type, now.wall, room))
+    if wanted.due:
+        facts.next_due = dict(await connection.fetch(SQL["next_due"], list(wanted.due), now.wall))
+    if wanted.running:
+        facts.running.update(dict(await connection.fetch(SQL["running"], list(wanted.running))))
+    await _load_bites(connection, facts, wanted, now)
+    facts.due_deliveries = [
+        await _load_due_deliveries(connection, facts, claim, now) for claim in wanted.due_deliveries
+    ]
+    return now, facts
+
+
+async def _load_keys(connection: Any, facts: Facts, keys: Iterable[KeyId]) -> None:
+    """Keys, and their operations as they are: nothing about those is changed on account of a key."""
+    for owner, route, value, *row in await connection.fetch(SQL["keys"], *_columns(keys)):
+        facts.keys[KeyId(owner, route, value)] = KeyRow(*row)
+    if facts.keys:
+        ids = [row.operation_id for row in facts.keys.values()]
+        _take(facts, await connection.fetch(SQL["operations_by_ids"], ids))
+
+
+async def _load_workers(connection: Any, facts: Facts, wanted: Needs) -> None:
+    if wanted.workers:
+        facts.leases = dict(await connection.fetch(SQL["leases"], list(wanted.workers)))
+    if wanted.holdings:
+        facts.holdings = {worker: [] for worker in wanted.holdings}
+        for worker, id, record in await connection.fetch(SQL["held"], list(wanted.holdings)):
+            facts.holdings[worker].append(id)
+            facts.operations.setdefault(id, decode_operation(record))  # only to be told; what is locked is truer
+
+
+async def _load_bites(connection: Any, facts: Facts, wanted: Needs, now: Now) -> None:
+    """What a sweeper asks for."""
+    if wanted.orphans:
+        lost = [row[0] for row in await connection.fetch(SQL["lost_workers"], now.tick)]
+        orphans = _take(facts, await connection.fetch(SQL["orphans"], lost, wanted.orphans))
+        settling = _take(facts, await connection.fetch(SQL["settling"], now.tick, wanted.orphans))
+        facts.orphans = list(dict.fromkeys(orphans + settling))
+    if wanted.expiring:
+        facts.expiring = _take(facts, await connection.fetch(SQL["expiring"], now.wall, wanted.expiring))
+
+
+async def _load_due_deliveries(connection: Any, facts: Facts, claim: ClaimDeliveries, now: Now) -> DueDeliveries:
+    """Host by host, until there is enough; where it ends, the next claim goes on."""
+    by_host: dict[str, list[str]] = {}
+    found, host = 0, ""
+    waiting = await connection.fetch(SQL["waiting_hosts"], claim.after, claim.hosts)
+    for host, first in waiting:
+        room = claim.rooms.get(host, claim.share)
+        if room > 0 and first is not None and first <= now.wall:
+            rows = await connection.fetch(SQL["due_deliveries"], host, now.wall, room)
+            by_host[host] = _take_deliveries(facts, rows)
+            found += len(by_host[host])
+        if found >= claim.room:
+            return DueDeliveries(by_host, host)
+    return DueDeliveries(by_host, host if len(waiting) == claim.hosts else None)
+
+
+def _take(facts: Facts, rows: Iterable[Any]) -> list[str]:
+    taken = []
+    for id, record in rows:
+        facts.operations[id] = decode_operation(record)
+        taken.append(id)
+    return taken
+
+
+def _take_deliveries(facts: Facts, rows: Iterable[Any]) -> list[str]:
+    taken = []
+    for id, record in rows:
+        facts.deliveries[id] = decode_delivery(record)
+        taken.append(id)
+    return taken
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]

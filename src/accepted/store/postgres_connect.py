@@ -1,0 +1,101 @@
+"""Connections to PostgreSQL, and what may go wrong with them.
+
+Each connection asks for a server that takes writes, so that a URL with several hosts finds the primary, and finds the new
+one after a failover.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+from .protocol import StoreFull, StoreUnavailable
+
+CONNECT_PATIENCE = 5.0  # seconds until a server that does not answer counts as down
+READ_PATIENCE = 10.0
+FAREWELL = 1.0  # seconds
+POOL = 4  # reading connections of one process
+
+_OPTIONS: dict[str, Any] = {
+    "timeout": CONNECT_PATIENCE,
+    "target_session_attrs": "read-write",
+    "server_settings": {"application_name": "accepted"},
+}
+
+
+async def connect(url: str) -> Any:
+    """A connection of one's own. Raises `StoreUnavailable`."""
+    with unavailable():
+        return await asyncpg.connect(url, **_OPTIONS)
+
+
+async def pool(url: str) -> Any:
+    """A few connections that share the reading. Raises `StoreUnavailable`."""
+    with unavailable():
+        return await asyncpg.create_pool(url, min_size=1, max_size=POOL, reset=_leave, **_OPTIONS)
+
+
+async def _leave(connection: Any) -> None:
+    """Readers change nothing about a connection, so a round trip to reset it would be for nothing."""
+
+
+LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The connection is gone; whatever was not committed is not stored."""
+
+CONFLICTS = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
+)
+"""Nothing is stored, and the same again may go well."""
+
+_TROUBLE = (
+    *LOST,
+    *CONFLICTS,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.PostgresIOError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+_BUGS = (asyncpg.DataError, asyncpg.UnsupportedClientFeatureError)  # of the client: they are interface errors by birth
+
+
+async def hang_up(connection: Any) -> None:
+    """Let go of a connection, or of a pool, in good order where it still answers."""
+    try:
+        async with asyncio.timeout(FAREWELL):
+            await connection.close()
+    except (*LOST, TimeoutError, asyncpg.PostgresError):
+        connection.terminate()
+        await asyncio.sleep(0)  # its transport is closed in the next turn of the loop
+
+
+class unavailable:  # noqa: N801  (used like a function; a generator would cost twice as much on every read)
+    """Turns what the server, the network or a lock may do to us into `StoreUnavailable`; bugs pass through as they
+    are.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, asyncpg.DiskFullError):
+            raise StoreFull("the database server has no room left") from error
+        if isinstance(error, TimeoutError):
+            raise StoreUnavailable("the database does not answer in time") from error
+        if isinstance(error, _TROUBLE) and not is_bug(error):
+            raise StoreUnavailable(f"the database cannot be used: {error or type(error).__name__}") from error
+
+
+def is_bug(error: BaseException) -> bool:
+    """Whether asyncpg complains of how it was called."""
+    return isinstance(error, _BUGS) and not isinstance(error, asyncpg.PostgresError)

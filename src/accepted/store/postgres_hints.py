@@ -1,0 +1,143 @@
+"""Hints between nodes: LISTEN on a connection of one's own, NOTIFY after the commit and apart from it.
+
+A commit that notifies takes a lock over the whole server, so no commit of ours does. What was committed while the last
+notification was under way goes out with the next one. A payload is bounded (8,000 bytes is PostgreSQL's limit); where too
+much has changed to say it, "something" has. Whatever is lost here is found by looking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from .postgres_connect import FAREWELL, LOST, connect, hang_up, unavailable
+from .postgres_read import Reader
+from .protocol import Hint, StoreUnavailable
+
+CHANNEL = "accepted"
+PAYLOAD = 7_900  # bytes
+PAYLOADS = 16  # at once; beyond it nobody is served by details
+HEARTBEAT = 5.0  # seconds between looks whether the listening connection still lives
+REST = 0.5  # seconds before it is made anew
+
+_decode = msgspec.json.Decoder(tuple[str, list[Hint]]).decode
+
+News = Sequence[Hint] | None
+
+
+class Announcer:
+    """Tells other nodes, one notification at a time."""
+
+    def __init__(self, reader: Reader, name: str) -> None:
+        self._reader = reader
+        self._name = name
+        self._waiting: list[Hint] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def tell(self, hints: Sequence[Hint]) -> None:
+        """Soon, and without waiting for it."""
+        self._waiting.extend(hints)
+        if self._waiting and self._task is None:
+            self._task = asyncio.create_task(self._send())
+
+    async def stop(self) -> None:
+        """Send what waits, if it goes quickly."""
+        if (sending := self._task) is not None:
+            await asyncio.wait({sending}, timeout=FAREWELL)
+            sending.cancel()
+
+    async def _send(self) -> None:
+        try:
+            while self._waiting:
+                hints, self._waiting = self._waiting, []
+                with contextlib.suppress(StoreUnavailable):  # whoever listens looks for itself
+                    await self._reader.rows("notify", CHANNEL, payloads(self._name, hints))
+        finally:
+            self._task = None
+
+
+def payloads(name: str, hints: Sequence[Hint]) -> list[str]:
+    """What to send: hints in bounded portions, or none of them for "anything may have changed"."""
+    found: list[str] = []
+    portion, room = [], PAYLOAD - len(name) - 8
+    for hint in hints:
+        text = msgspec.json.encode(hint).decode()
+        size = len(text.encode()) + 1
+        if size > PAYLOAD // 2 or len(found) == PAYLOADS:
+            return [_payload(name, [])]
+        if size > room:
+            found.append(_payload(name, portion))
+            portion, room = [], PAYLOAD - len(name) - 8
+        portion.append(text)
+        room -= size
+    return [*found, _payload(name, portion)]
+
+
+def _payload(name: str, hints: Sequence[str]) -> str:
+    return f'["{name}",[{",".join(hints)}]]'
+
+
+class Listener:
+    """Hears what others tell, and keeps its connection alive."""
+
+    def __init__(self, url: str, hear: Callable[[News], None]) -> None:
+        self.name = secrets.token_hex(4)
+        self._url = url
+        self._hear = hear
+        self._connection: Any = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises `StoreUnavailable`."""
+        await self._listen()
+        self._task = asyncio.create_task(self._stay())
+
+    async def stop(self) -> None:
+        """Hear nothing any more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._hang_up()
+
+    async def _listen(self) -> None:
+        connection = await connect(self._url)
+        try:
+            with unavailable():
+                await connection.add_listener(CHANNEL, self._heard)
+        except BaseException:
+            await hang_up(connection)
+            raise
+        self._connection = connection
+
+    async def _stay(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT if self._connection is not None else REST)
+            try:
+                if self._connection is None:
+                    await self._listen()
+                    self._hear(None)  # what was told meanwhile nobody has heard
+                else:
+                    async with asyncio.timeout(HEARTBEAT):
+                        await self._connection.execute("SELECT 1")
+            except (StoreUnavailable, TimeoutError, *LOST, asyncpg.PostgresError):
+                await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await hang_up(connection)
+
+    def _heard(self, connection: Any, pid: int, channel: str, payload: object) -> None:
+        try:
+            name, hints = _decode(str(payload))
+        except msgspec.MsgspecError:
+            self._hear(None)  # of another version, perhaps: something has changed
+            return
+        if name != self.name:
+            self._hear(hints or None)

@@ -1,0 +1,178 @@
+"""Reading from PostgreSQL over a small pool of connections.
+
+Each read sees what is committed when it begins, from whatever node. Polls that come in one turn of the event loop share
+one query; a poll that comes later waits for none that began before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ..contract.delivery import Delivery
+from ..contract.event import Event
+from ..contract.ledger import Tombstone
+from ..contract.operation import LogLine, Operation, Status
+from ..contract.webhook import Registration
+from .clock import Clock
+from .postgres_commit import decode_delivery, decode_operation
+from .postgres_connect import LOST, READ_PATIENCE, hang_up, is_bug, pool, unavailable
+from .postgres_schema import SQL, missing_on
+from .protocol import Selection, StoreUnavailable, WorkerRow
+
+_LAST_ID = "op-~"  # sorts after every id
+
+_decode_event = msgspec.json.Decoder(Event).decode
+_decode_webhook = msgspec.json.Decoder(Registration).decode
+_decode_line = msgspec.json.Decoder(LogLine).decode
+
+_Found = Operation | Tombstone | None
+
+
+class Reader:
+    """The reading side of one store."""
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._url = url
+        self._clock = clock
+        self._pool: Any = None
+        self._asked: dict[str, list[asyncio.Future[_Found]]] = {}
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Connect, and look whether the schema is there. Raises `StoreUnavailable`."""
+        self._pool = await pool(self._url)
+        with unavailable():
+            async with self._pool.acquire() as connection:
+                missing = await missing_on(connection)
+        if missing:
+            names = ", ".join(f"{migration.version:04d}_{migration.name}" for migration in missing)
+            await self.close()
+            raise StoreUnavailable(f"the database lacks migrations ({names}): run `accepted migrate`")
+
+    async def close(self) -> None:
+        opened, self._pool = self._pool, None
+        if opened is not None:
+            await hang_up(opened)
+            await asyncio.gather(*self._answering, return_exceptions=True)
+
+    async def operation(self, id: str) -> _Found:
+        future: asyncio.Future[_Found] = asyncio.get_running_loop().create_future()
+        if not self._asked:
+            task = asyncio.create_task(self._answer())
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+        self._asked.setdefault(id, []).append(future)
+        return await future
+
+    async def _answer(self) -> None:
+        """All that was asked for since the turn before, in one query."""
+        asked, self._asked = self._asked, {}
+        try:
+            found = await self._operations(list(asked))
+        except BaseException as error:
+            for future in (future for futures in asked.values() for future in futures):
+                if not future.done():
+                    future.set_exception(
+                        error if isinstance(error, Exception) else StoreUnavailable("the store is closed")
+                    )
+            return
+        for id, futures in asked.items():
+            for future in futures:
+                if not future.done():
+                    future.set_result(found.get(id))
+
+    async def _operations(self, ids: list[str]) -> dict[str, Operation | Tombstone]:
+        rows = await self.rows("operations_by_ids", ids)
+        found: dict[str, Operation | Tombstone] = {id: decode_operation(record) for id, record in rows}
+        if gone := [id for id in ids if id not in found]:
+            found |= {row[0]: Tombstone(*row) for row in await self.rows("tombstones_by_ids", gone)}
+        return found
+
+    async def operations(self, selection: Selection) -> list[Operation]:
+        partitions = [row[:3] for row in await self._partitions(selection)]
+        if not partitions:
+            return []
+        columns = [list(column) for column in zip(*partitions, strict=True)]
+        before = selection.before or _LAST_ID
+        rows = await self.rows("newest", *columns, before, selection.skip, selection.limit)
+        return [decode_operation(row[0]) for row in rows]
+
+    async def count(self, selection: Selection) -> int:
+        return sum(number for *_, number in await self._partitions(selection))
+
+    async def tally(self) -> dict[tuple[str, Status], int]:
+        total: Counter[tuple[str, Status]] = Counter()
+        for _, type, status, number in await self.rows("partitions"):
+            total[type, Status(status)] += number
+        return dict(total)
+
+    async def _partitions(self, selection: Selection) -> list[tuple[str, str, str, int]]:
+        if selection.owner is None:
+            rows = await self.rows("partitions")
+        else:
+            rows = await self.rows("partitions_of_owner", selection.owner)
+        types, statuses = selection.types, selection.statuses
+        return [
+            tuple(r) for r in rows if (types is None or r[1] in types) and (statuses is None or r[2] in statuses)
+        ]
+
+    async def input(self, id: str) -> bytes | None:
+        body: bytes | None = await self.first("payload", id, "input")
+        return b"null" if body is None and isinstance(await self.operation(id), Operation) else body
+
+    async def events(self, id: str, after: int, limit: int) -> list[Event]:
+        return [_decode_event(row[0]) for row in await self.rows("events", id, after, limit)]
+
+    async def news(self, after: Mapping[str, int], limit: int) -> list[Event]:
+        rows = await self.rows("news", list(after), list(after.values()), limit)
+        return [_decode_event(row[0]) for row in rows]
+
+    async def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
+        return [_decode_line(row[0]) for row in await self.rows("lines", id, after, limit)]
+
+    async def deliveries(self, id: str) -> list[Delivery]:
+        return [decode_delivery(row[1]) for row in await self.rows("deliveries_of", [id])]
+
+    async def webhook(self, id: str) -> Registration | None:
+        body: bytes | None = await self.first("payload", id, "webhook")
+        return None if body is None else _decode_webhook(body)
+
+    async def oldest_due(self) -> dict[str, int]:
+        waiting = {type for type, status in await self.tally() if status is Status.PENDING}
+        return dict(await self.rows("oldest_due", list(waiting)))
+
+    async def durations(self, type: str) -> list[float]:
+        return [row[0] / 1000 for row in await self.rows("durations", type)]
+
+    async def workers(self) -> list[WorkerRow]:
+        rows = await self.rows("workers")
+        tick = self._clock.database(await self.first("clock")).tick
+        return [WorkerRow(id, until > tick, msgspec.json.decode(about)) for id, until, about in rows]
+
+    async def first(self, name: str, *bindings: Any) -> Any:
+        """The first column of the first row, or None."""
+        rows = await self.rows(name, *bindings)
+        return rows[0][0] if rows else None
+
+    async def rows(self, name: str, *bindings: Any) -> list[Any]:
+        """All rows; asked once more where the connection has died meanwhile. Raises `StoreUnavailable`."""
+        with unavailable():
+            async with asyncio.timeout(READ_PATIENCE):
+                try:
+                    return await self._fetch(name, bindings)
+                except LOST as error:
+                    if is_bug(error) or self._pool is None:
+                        raise
+                    return await self._fetch(name, bindings)
+
+    async def _fetch(self, name: str, bindings: tuple[Any, ...]) -> list[Any]:
+        if self._pool is None:
+            raise StoreUnavailable("the store is closed")
+        async with self._pool.acquire() as connection:
+            rows: list[Any] = await connection.fetch(SQL[name], *bindings)
+            return rows

