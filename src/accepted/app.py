@@ -307,4 +307,6 @@ def open_store(settings: Settings, clock: Clock, *, apart: bool = False) -> Stor
         if not path or path.startswith(":memory:"):
             raise InvalidSetting("database: sqlite needs a file, such as sqlite:///accepted.db")
         return SqliteStore(path, clock=clock, apart=apart, notify=settings.notify)
-    raise InvalidSetting("database: this version keeps operations in SQLite; PostgreSQL is not there yet")
+    from .store.postgres import PostgresStore
+
+    return PostgresStore(settings.database, clock=clock, notify=settings.notify)

@@ -22,7 +22,9 @@ def main() -> None:
     """Asynchronous operations over HTTP."""
 
 
-_database = click.option("--database", metavar="URL", help="sqlite:///path; else ACCEPTED_DATABASE_URL.")
+_database = click.option(
+    "--database", metavar="URL", help="sqlite:///path or postgresql://...; else ACCEPTED_DATABASE_URL."
+)
 
 
 @main.command()
@@ -42,6 +44,7 @@ def _serve(
 ) -> None:
     from . import serve as processes
     from .logs import configure
+    from .settings import without_password
 
     if database is not None:
         os.environ["ACCEPTED_DATABASE_URL"] = database
@@ -49,15 +52,26 @@ def _serve(
     _check_host(host, insecure)
     settings = processes.load_app(app).settings
     processes.check_database(settings, database)
+    _check_schema(settings)
     configure(settings.log_format)
 
     def ready(url: str) -> None:
         many = "1 worker process" if workers == 1 else f"{workers} worker processes"
-        click.echo(f"accepted {VERSION} serves {app} on {url} with {many}; data in {settings.database}; Ctrl-C stops")
+        data = without_password(settings.database)
+        click.echo(f"accepted {VERSION} serves {app} on {url} with {many}; data in {data}; Ctrl-C stops")
         for hint in hints:
             click.echo(hint.replace("$URL", url))
 
     raise SystemExit(processes.serve(app, settings, host=host, port=port, workers=workers, on_ready=ready))
+
+
+def _check_schema(settings: Any) -> None:
+    """PostgreSQL is migrated by who operates it, SQLite by itself."""
+    from .doctor import missing_migrations
+    from .serve import Refused
+
+    if not settings.database.startswith("sqlite:") and missing_migrations(settings):
+        raise Refused("The database's schema is not there or not up to date: run accepted migrate.")
 
 
 def _check_host(host: str, insecure: bool) -> None:
@@ -134,13 +148,17 @@ DEMO_HINTS = (
 @main.command()
 @_database
 @click.option("--check", is_flag=True, help="Only say whether migrations are missing; then exit with 1.")
-def migrate(database: str | None, check: bool) -> None:
+@click.option("--sql", is_flag=True, help="PostgreSQL: only print what an empty database is to be given.")
+def migrate(database: str | None, check: bool, sql: bool) -> None:
     """Bring the database's schema up to date (SQLite does so by itself at the start)."""
-    from .doctor import missing_migrations, run_migrations
+    from .doctor import migration_script, missing_migrations, run_migrations
     from .serve import check_database
 
     settings = _settings(database)
     check_database(settings)
+    if sql:
+        click.echo(migration_script(settings))
+        return
     if check:
         missing = missing_migrations(settings)
         click.echo("\n".join(f"missing: {name}" for name in missing) or "The schema is up to date.")

@@ -57,7 +57,12 @@ def examine(app: str | None) -> Iterator[Finding]:
     yield from _machine()
     try:
         check_database(settings)
-        yield from _database(_path(settings).absolute())
+        if settings.database.startswith("sqlite:"):
+            yield from _database(_path(settings).absolute())
+        else:
+            from .doctor_postgres import examine as examine_postgres
+
+            yield from (Finding(*found) for found in examine_postgres(settings.database))
     except click.ClickException as error:
         yield Finding(WRONG, f"database: {error.message}")
     except (StoreUnavailable, apsw.Error) as error:
@@ -196,11 +201,32 @@ def _content(path: Path) -> Iterator[Finding]:
 
 def missing_migrations(settings: Settings) -> list[str]:
     """Names of migrations that this database does not have yet. Raises `ClickException`."""
-    return _or_say(lambda: _missing(_path(settings)))
+    return _or_say(lambda: _missing_anywhere(settings))
+
+
+def migration_script(settings: Settings) -> str:
+    """What a migration of an empty database does, as SQL. Raises `ClickException`."""
+    if settings.database.startswith("sqlite:"):
+        raise click.ClickException("A SQLite file is migrated by whoever opens it; --sql is for PostgreSQL.")
+    from .store.postgres_schema import script
+
+    return "\n".join(script())
+
+
+def _missing_anywhere(settings: Settings) -> list[str]:
+    if settings.database.startswith("sqlite:"):
+        return _missing(_path(settings))
+    from .doctor_postgres import run_missing
+
+    return [_name(migration) for migration in run_missing(settings.database)]
 
 
 def run_migrations(settings: Settings) -> list[str]:
     """Apply what is missing; gives the names. Raises `ClickException`."""
+    if not settings.database.startswith("sqlite:"):
+        from .doctor_postgres import run_migrate
+
+        return [_name(migration) for migration in _or_say(lambda: run_migrate(settings.database))]
     path = str(_path(settings))
 
     def run() -> list[Any]:
@@ -228,8 +254,6 @@ def _name(migration: Any) -> str:
 
 
 def _path(settings: Settings) -> Path:
-    if not settings.database.startswith("sqlite:///"):
-        raise click.ClickException("This version migrates SQLite files only.")
     return Path(settings.database.removeprefix("sqlite:///"))
 
 

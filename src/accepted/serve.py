@@ -31,7 +31,7 @@ import click
 
 from .http.sockets import MESSAGE_LIMIT
 from .logs import configure
-from .settings import InvalidSetting, Settings
+from .settings import InvalidSetting, Settings, without_password
 from .store.protocol import StoreUnavailable
 
 log = logging.getLogger("accepted.serve")
@@ -79,15 +79,15 @@ def load_app(target: str) -> Any:
 
 def check_database(settings: Settings, asked: str | None = None) -> None:
     """Raises `Refused` for a database that no process could open, or that is not the one asked for."""
+    if asked not in {None, settings.database}:
+        raise Refused(f"The app names its own database, {without_password(settings.database)}; leave out --database.")
     path = settings.database.removeprefix("sqlite:///")
     if path == settings.database:
-        raise Refused("This version keeps operations in SQLite; PostgreSQL is not there yet.")
+        return  # PostgreSQL: asking is connecting
     if not path or path.startswith(":memory:"):
         raise Refused("The database has to be a file, such as sqlite:///accepted.db.")
     if not (folder := Path(path).absolute().parent).is_dir():
         raise Refused(f"There is no folder {folder} for the database.")
-    if asked not in {None, settings.database}:
-        raise Refused(f"The app names its own database, {settings.database}; leave out --database.")
 
 
 # --- the supervisor

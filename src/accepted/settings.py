@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from ipaddress import ip_network
 from typing import Annotated, Any, get_args, get_type_hints
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -66,6 +68,16 @@ def networks(value: str | list[str] | tuple[str, ...]) -> tuple[Network, ...]:
 def url(value: str) -> str:
     """A text without a slash at its end."""
     return str(value).rstrip("/")
+
+
+def without_password(url: str) -> str:
+    """A database's URL as it may be shown."""
+    if url.startswith("sqlite:"):
+        return url
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    query = re.sub(r"(?<=password=)[^&]*", "***", parts.query)
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=query))
 
 
 class Knob(msgspec.Struct, frozen=True):
@@ -172,3 +184,5 @@ def _check(settings: Settings, source: Mapping[str, str]) -> None:
         raise InvalidSetting(f"{source['log_format']}: is text or json")
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise InvalidSetting(f"{source['database']}: starts with sqlite:/// or postgresql://")
+    if settings.database.startswith("postgres") and find_spec("asyncpg") is None:
+        raise InvalidSetting(f"{source['database']}: PostgreSQL needs asyncpg: pip install 'accepted[postgres]'")

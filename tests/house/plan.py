@@ -21,6 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (FRONT_DOOR,),
     ("logs", "connection"),
     ("serve",),
+    ("doctor_postgres",),
     ("doctor",),
     ("cli", "testing"),
     ("demo",),

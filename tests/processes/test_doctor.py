@@ -60,7 +60,7 @@ def test_workers_that_are_silent(tmp_path: Path) -> None:
     [
         ("LEASE_TTL", "soon", "WRONG   settings: ACCEPTED_LEASE_TTL: not a duration"),
         ("DATABASE_URL", "sqlite:////no/such/folder/a.db", "WRONG   database: There is no folder /no/such/folder"),
-        ("DATABASE_URL", "postgresql://host/name", "WRONG   database: This version keeps operations in SQLite"),
+        ("DATABASE_URL", "postgresql://127.0.0.1:1/name", "WRONG   database: the database cannot be used"),
     ],
 )
 def test_settings_that_cannot_work(name: str, value: str, finding: str) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from accepted.store.clock import Clock
-from accepted.store.protocol import Store
 from accepted.store.postgres import PostgresStore
+from accepted.store.protocol import Store
 from accepted.store.sqlite import SqliteStore
 from tests.store.server import the_server
 

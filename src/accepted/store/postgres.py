@@ -26,17 +26,20 @@ from .protocol import Committed, Hint, Selection, StoreUnavailable, WorkerRow
 class PostgresStore:
     """A `Store` in the database that `url` names, in its schema `accepted`.
 
-    With `notify` off no hints are exchanged and everything is found out by looking, every `poll` seconds.
+    With `notify` off no hints are exchanged and everything is found out by looking, every `poll` seconds. Whether the
+    connection that listens still lives is tried every `heartbeat` seconds.
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None, notify: bool = True, poll: float = 1.0) -> None:
+    def __init__(
+        self, url: str, *, clock: Clock | None = None, notify: bool = True, poll: float = 1.0, heartbeat: float = 5.0
+    ) -> None:
         self._clock = clock or Clock()
         self._poll = poll
         self._recorder = Recorder(url, self._clock)
         self._reader = Reader(url, self._clock)
         self._news: asyncio.Queue[Sequence[Hint] | None] = asyncio.Queue(maxsize=1000)
         self._closed = asyncio.Event()
-        self._listener = Listener(url, self._tell) if notify else None
+        self._listener = Listener(url, self._tell, heartbeat) if notify else None
         self._announcer = Announcer(self._reader, self._listener.name) if self._listener else None
 
     async def open(self) -> None:

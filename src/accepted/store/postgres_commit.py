@@ -1,9 +1,10 @@
-"""The commit on PostgreSQL: begin, lock and load what the batch needs, fold, save what changed, commit (house, section 5).
+"""The commit on PostgreSQL: begin, lock and load what the batch needs, fold, save what changed, commit (house,
+section 5).
 
-Correct by row locks alone, whoever else commits at the same time: rows that are named are locked in one order, rows that
-are due are skipped where others have them. The time is read once these locks are held, so a lease is never judged by a
-clock from before a wait. What meets another transaction half-way (a deadlock, an idempotency key that was made just now)
-is decided anew as a whole.
+Correct by row locks alone, whoever else commits at the same time: rows that are named are locked in one order, rows
+that are due are skipped where others have them. The time is read once these locks are held, so a lease is never judged
+by a clock from before a wait. What meets another transaction half-way (a deadlock, an idempotency key that was made
+just now) is decided anew as a whole.
 """
 
 from __future__ import annotations
@@ -96,7 +97,11 @@ class Recorder:
             async with asyncio.timeout(PATIENCE):
                 return await self._committed(connection, batch)
         except BaseException as error:
-            if isinstance(error, asyncpg.PostgresError) and not connection.is_closed() and await _rolled_back(connection):
+            if (
+                isinstance(error, asyncpg.PostgresError)
+                and not connection.is_closed()
+                and await _rolled_back(connection)
+            ):
                 raise
             self._connection = None
             connection.terminate()

@@ -1,7 +1,7 @@
 """Connections to PostgreSQL, and what may go wrong with them.
 
-Each connection asks for a server that takes writes, so that a URL with several hosts finds the primary, and finds the new
-one after a failover.
+Each connection asks for a server that takes writes, so that a URL with several hosts finds the primary, and finds the
+new one after a failover.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ async def connect(url: str) -> Any:
 async def pool(url: str) -> Any:
     """A few connections that share the reading. Raises `StoreUnavailable`."""
     with unavailable():
-        return await asyncpg.create_pool(url, min_size=1, max_size=POOL, reset=_leave, **_OPTIONS)
+        return await asyncpg.create_pool(url, min_size=0, max_size=POOL, reset=_leave, **_OPTIONS)
 
 
 async def _leave(connection: Any) -> None:
@@ -61,7 +61,7 @@ _TROUBLE = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.LockNotAvailableError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # a lock waited for too long; a database that takes no connections
     asyncpg.PostgresIOError,
     asyncpg.TargetServerAttributeNotMatched,
 )

@@ -1,8 +1,8 @@
 """Hints between nodes: LISTEN on a connection of one's own, NOTIFY after the commit and apart from it.
 
 A commit that notifies takes a lock over the whole server, so no commit of ours does. What was committed while the last
-notification was under way goes out with the next one. A payload is bounded (8,000 bytes is PostgreSQL's limit); where too
-much has changed to say it, "something" has. Whatever is lost here is found by looking.
+notification was under way goes out with the next one. A payload is bounded (8,000 bytes is PostgreSQL's limit); where
+too much has changed to say it, "something" has. Whatever is lost here is found by looking.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .protocol import Hint, StoreUnavailable
 CHANNEL = "accepted"
 PAYLOAD = 7_900  # bytes
 PAYLOADS = 16  # at once; beyond it nobody is served by details
-HEARTBEAT = 5.0  # seconds between looks whether the listening connection still lives
+ANSWER = 5.0  # seconds until a listening connection that does not answer counts as dead
 REST = 0.5  # seconds before it is made anew
 
 _decode = msgspec.json.Decoder(tuple[str, list[Hint]]).decode
@@ -65,7 +65,8 @@ class Announcer:
 def payloads(name: str, hints: Sequence[Hint]) -> list[str]:
     """What to send: hints in bounded portions, or none of them for "anything may have changed"."""
     found: list[str] = []
-    portion, room = [], PAYLOAD - len(name) - 8
+    portion: list[str] = []
+    room = PAYLOAD - len(name) - 8
     for hint in hints:
         text = msgspec.json.encode(hint).decode()
         size = len(text.encode()) + 1
@@ -86,10 +87,11 @@ def _payload(name: str, hints: Sequence[str]) -> str:
 class Listener:
     """Hears what others tell, and keeps its connection alive."""
 
-    def __init__(self, url: str, hear: Callable[[News], None]) -> None:
+    def __init__(self, url: str, hear: Callable[[News], None], heartbeat: float) -> None:
         self.name = secrets.token_hex(4)
         self._url = url
         self._hear = hear
+        self._heartbeat = heartbeat
         self._connection: Any = None
         self._task: asyncio.Task[None] | None = None
 
@@ -117,13 +119,13 @@ class Listener:
 
     async def _stay(self) -> None:
         while True:
-            await asyncio.sleep(HEARTBEAT if self._connection is not None else REST)
+            await asyncio.sleep(self._heartbeat if self._connection is not None else REST)
             try:
                 if self._connection is None:
                     await self._listen()
                     self._hear(None)  # what was told meanwhile nobody has heard
                 else:
-                    async with asyncio.timeout(HEARTBEAT):
+                    async with asyncio.timeout(ANSWER):
                         await self._connection.execute("SELECT 1")
             except (StoreUnavailable, TimeoutError, *LOST, asyncpg.PostgresError):
                 await self._hang_up()

@@ -117,9 +117,7 @@ class Reader:
         else:
             rows = await self.rows("partitions_of_owner", selection.owner)
         types, statuses = selection.types, selection.statuses
-        return [
-            tuple(r) for r in rows if (types is None or r[1] in types) and (statuses is None or r[2] in statuses)
-        ]
+        return [tuple(r) for r in rows if (types is None or r[1] in types) and (statuses is None or r[2] in statuses)]
 
     async def input(self, id: str) -> bytes | None:
         body: bytes | None = await self.first("payload", id, "input")
@@ -168,6 +166,7 @@ class Reader:
                 except LOST as error:
                     if is_bug(error) or self._pool is None:
                         raise
+                    await self._pool.expire_connections()  # what has killed one has mostly killed all
                     return await self._fetch(name, bindings)
 
     async def _fetch(self, name: str, bindings: tuple[Any, ...]) -> list[Any]:

@@ -48,7 +48,9 @@ async def save(connection: Any, changes: Changes, now: Now, *, known: frozenset[
         await connection.execute(SQL["forget_resources"], *changes.forget)
         await connection.execute(SQL["forget_tombstones"], *changes.forget)
         await connection.execute(SQL["forget_keys"], now.wall, changes.forget[1])
-    await _write(connection, "add_to_tally", [(*group, number) for group, number in changes.tally.items() if number], stripe)
+    await _write(
+        connection, "add_to_tally", [(*group, number) for group, number in changes.tally.items() if number], stripe
+    )
 
 
 async def _write(connection: Any, name: str, rows: Rows, *further: Any) -> None:

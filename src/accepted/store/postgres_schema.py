@@ -20,7 +20,8 @@ SQL = statements("postgres")
 _LOCK = 0x61636365_70746564  # "accepted" as eight bytes
 _PREPARE = (
     "CREATE SCHEMA IF NOT EXISTS accepted",
-    "CREATE TABLE IF NOT EXISTS accepted.migration (version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS accepted.migration
+    (version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL)""",
 )
 _APPLIED = "SELECT version, checksum FROM accepted.migration"
 _NOTE = "INSERT INTO accepted.migration (version, name, checksum) VALUES ($1, $2, $3)"
@@ -63,7 +64,7 @@ async def missing_on(connection: Any) -> list[Migration]:
 
 
 async def _missing(connection: Any) -> list[Migration]:
-    applied = {version: checksum for version, checksum in await connection.fetch(_APPLIED)}
+    applied: dict[int, str] = dict(await connection.fetch(_APPLIED))
     known = migrations("postgres")
     checksums = {migration.version: migration.checksum for migration in known}
     for version, checksum in applied.items():
@@ -84,7 +85,7 @@ def script() -> Iterator[str]:
     for migration in migrations("postgres"):
         yield migration.sql.rstrip()
         row = f"({migration.version}, '{migration.name}', '{migration.checksum}')"
-        yield f"INSERT INTO accepted.migration (version, name, checksum) VALUES {row};"
+        yield f"INSERT INTO accepted.migration (version, name, checksum) VALUES {row};"  # noqa: S608  (file names and digests of ours)
     yield "COMMIT;"
 
 

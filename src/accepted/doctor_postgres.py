@@ -1,0 +1,57 @@
+"""What `accepted doctor` and `accepted migrate` do on PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from .contract.operation import Now, Status
+from .settings import without_password
+from .store.postgres import PostgresStore
+from .store.postgres_schema import migrate, missing, promises
+from .store.protocol import WorkerRow
+from .store.queries import Migration
+
+FINE, WARNING, WRONG = 0, 1, 2
+
+
+def run_missing(url: str) -> list[Migration]:
+    """Migrations that this database does not have yet. Raises `StoreUnavailable`."""
+    return asyncio.run(missing(url))
+
+
+def run_migrate(url: str) -> list[Migration]:
+    """Apply what is missing. Raises `StoreUnavailable`."""
+    return asyncio.run(migrate(url))
+
+
+def examine(url: str) -> Iterator[tuple[int, str]]:
+    """How safe the server is set, and what is in the database; (severity, text). Raises `StoreUnavailable`."""
+    settings = asyncio.run(promises(url))
+    yield FINE, f"database: PostgreSQL {settings['server_version']}, {without_password(url)}"
+    for name in ("fsync", "full_page_writes"):
+        if settings[name] == "off":
+            yield WRONG, f"database: {name} is off: a 202 does not survive a crash of the database's machine"
+    if settings["synchronous_commit"] in {"off", "local"}:
+        yield WARNING, f"database: synchronous_commit is {settings['synchronous_commit']}: a failover can lose a 202"
+    if found := run_missing(url):
+        names = ", ".join(f"{migration.version:04d}_{migration.name}" for migration in found)
+        yield WRONG, f"schema: {names} not applied yet: run accepted migrate"
+        return
+    yield FINE, "schema: up to date"
+    now, workers, oldest, tally = asyncio.run(_content(url))
+    alive = sum(worker.alive for worker in workers)
+    yield FINE if alive else WARNING, f"workers: {alive} alive, {len(workers) - alive} silent"
+    pending = sum(number for (_, status), number in tally.items() if status is Status.PENDING)
+    wait = max([(now.wall - due_at) / 1000 for due_at in oldest.values()], default=0.0)
+    late = pending > 0 and wait > 60
+    yield WARNING if late else FINE, f"queue: {pending} waiting, the first for {max(wait, 0):.0f} s"
+
+
+async def _content(url: str) -> tuple[Now, list[WorkerRow], dict[str, int], dict[tuple[str, Status], int]]:
+    store = PostgresStore(url, notify=False)
+    await store.open()
+    try:
+        return await store.now(), await store.workers(), await store.oldest_due(), await store.tally()
+    finally:
+        await store.close()

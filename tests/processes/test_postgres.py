@@ -1,0 +1,76 @@
+"""Many nodes on one PostgreSQL database: two servers of two workers and one web process each way in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.processes.api import Api
+from tests.processes.deadline import until
+from tests.processes.diary import Diary
+from tests.processes.figures import Figures
+from tests.processes.process import kill
+from tests.processes.serving import run, served
+from tests.store.server import the_server
+
+
+@pytest.fixture
+def url() -> str:
+    return the_server().database()
+
+
+def test_two_servers_are_one_service(url: str, tmp_path: Path, figures: Figures) -> None:
+    diary = Diary(tmp_path / "diary")
+    settings = {"ACCEPTED_DATABASE_URL": url}
+    with served(tmp_path, workers=2, **settings) as (one, near), served(tmp_path, workers=0, **settings) as (two, far):
+        _what_one_accepts_all_know(near, far)
+        operation = near.submit("/gates", "open")
+        first = until("the function runs", lambda: diary.of(operation))[0]
+        assert far.status(operation)["status"] == "PROCESSING"
+        killed = kill(next(process for process in one.family("worker") if process.pid == first.pid))
+        again = until("it runs again", lambda: diary.of(operation)[1:])[0]
+        (tmp_path / "open").touch()
+        ended = far.ended(operation)
+        assert (ended["status"], ended["attempt"]) == ("COMPLETED", 2)
+        assert near.status(operation) == ended
+        figures.note("PostgreSQL, worker killed: until its operation runs again", f"{again.at - killed.at:.2f} s")
+        two.end()
+        one.end()
+    assert "Traceback" not in one.logged() + two.logged()
+
+
+def _what_one_accepts_all_know(near: Api, far: Api) -> None:
+    submitted = [near.submit("/notes", number) for number in range(50)]
+    assert all(far.status(operation)["operationId"] == operation for operation in submitted)
+    assert {far.ended(operation)["status"] for operation in submitted} == {"COMPLETED"}
+
+
+def test_the_schema_is_made_by_who_operates_it() -> None:
+    url = the_server().blank()
+    settings = {"ACCEPTED_DATABASE_URL": url}
+    refused = run("serve", "tests.processes.menu:app", "--port", "0", settings=settings | {"TEST_FOLDER": "."})
+    assert (refused.returncode, "run accepted migrate" in refused.stderr) == (2, True), refused.stderr
+    assert run("migrate", "--check", settings=settings).returncode == 1
+    assert "CREATE TABLE accepted.operation" in run("migrate", "--sql", settings=settings).stdout
+    assert "applied: 0001_operations" in run("migrate", settings=settings).stdout
+    assert run("migrate", settings=settings).stdout == "The schema is up to date.\n"
+    assert run("migrate", "--check", settings=settings).returncode == 0
+
+
+def test_the_doctor_names_what_loses_a_202(url: str) -> None:
+    """The server of these tests does not sync, and that has to be said (guarantee D2)."""
+    answer = run("doctor", settings={"ACCEPTED_DATABASE_URL": url})
+    assert answer.returncode == 1
+    assert "WRONG   database: fsync is off" in answer.stdout
+    assert "schema: up to date" in answer.stdout
+    assert "workers: 0 alive" in answer.stdout
+
+
+@pytest.mark.parametrize("command", ["migrate", "doctor"])
+def test_a_database_that_is_not_there_is_said_without_its_password(command: str) -> None:
+    url = "postgresql://me:secret@127.0.0.1:1/none"
+    answer = run(command, settings={"ACCEPTED_DATABASE_URL": url})
+    assert answer.returncode == 1
+    assert "the database cannot be used" in answer.stdout + answer.stderr
+    assert "secret" not in answer.stdout + answer.stderr
