@@ -1,7 +1,7 @@
 -- Every statement of the PostgreSQL store. Many rows go in as arrays, one for each column, and many are named by one array.
 --
 -- A commit locks in one order: limited types, keys, named operations, workers that renew; whoever looks for rows that are due skips
--- what others have locked and so waits for nobody. docs/decisions/0015-postgresql.md tells why.
+-- what others have locked and so waits for nobody. docs/decisions/0009-postgresql.md tells why.
 
 -- name: begin
 -- The bounds keep a node that freezes within a commit from holding rows for ever. READ COMMITTED: each statement sees what is committed
