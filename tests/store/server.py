@@ -13,7 +13,6 @@ import atexit
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -32,6 +31,9 @@ from accepted.store.postgres_schema import migrate
 
 PATIENCE = 60.0
 NOBODY = 65534  # whom the server runs as where the tests run as root, which PostgreSQL refuses
+
+# Ends the server and takes its folder away when this process ends, however it does: the shell's pipe closes with it.
+_KEEPER = 'folder=$1; shift; "$@" & server=$!; cat >/dev/null; kill -QUIT $server; wait $server; rm -rf "$folder"'
 
 _SETTINGS = {
     "fsync": "off",
@@ -144,11 +146,14 @@ def _started(binaries: Path) -> str:
         made = subprocess.run(initdb, capture_output=True, text=True, check=False, **owner)
         assert made.returncode == 0, f"initdb failed: {made.stderr}"
         options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        command: list[str | Path] = [binaries / "postgres", "-D", data, "-k", folder, *options]
+        postgres: list[str | Path] = [binaries / "postgres", "-D", data, "-k", folder, *options]
+        command: list[str | Path] = ["/bin/sh", "-c", _KEEPER, "keeper", folder, *postgres]
         with log.open("wb") as output:
-            server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, **owner)
-        atexit.register(_end, server, folder)
-        _await(data / "postmaster.pid", server, log)
+            keeper = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True, **owner
+            )
+        atexit.register(_end, keeper)
+        _await(data / "postmaster.pid", log)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -163,11 +168,11 @@ def _reachable(binaries: Path, folder: Path) -> Path:
     return folder / "programs" / binaries.name
 
 
-def _await(status: Path, server: subprocess.Popen[bytes], log: Path) -> None:
+def _await(status: Path, log: Path) -> None:
     """Until it takes connections, which it notes in the last line of this file."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        assert server.poll() is None, f"PostgreSQL did not start:\n{log.read_text()}"
+        assert "FATAL" not in log.read_text(), f"PostgreSQL did not start:\n{log.read_text()}"
         assert time.monotonic() < deadline, f"PostgreSQL is not ready:\n{log.read_text()}"
         with contextlib.suppress(OSError):
             if status.read_text().rstrip().endswith("ready"):
@@ -175,11 +180,7 @@ def _await(status: Path, server: subprocess.Popen[bytes], log: Path) -> None:
         threading.Event().wait(0.02)
 
 
-def _end(server: subprocess.Popen[bytes], folder: Path) -> None:
-    server.send_signal(signal.SIGQUIT)  # at once: nothing of it is to be kept
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        server.wait(10)
-    if server.poll() is None:
-        server.kill()
-        server.wait()
-    shutil.rmtree(folder, ignore_errors=True)
+def _end(keeper: subprocess.Popen[bytes]) -> None:
+    assert keeper.stdin is not None
+    keeper.stdin.close()
+    keeper.wait(PATIENCE)

@@ -13,7 +13,7 @@ from accepted.contract.operation import Status
 from accepted.store.postgres import PostgresStore
 from accepted.store.postgres_schema import SQL
 from accepted.store.protocol import StoreUnavailable
-from tests.contract.given import accept, cancel, op_id, pending
+from tests.contract.given import accept, cancel, key, op_id, pending
 from tests.store.asking import ask, ask_one, found
 from tests.store.clock import MovableClock
 from tests.store.server import Server, the_server
@@ -109,6 +109,27 @@ async def test_a_row_that_somebody_holds_is_waited_for_but_not_for_ever(store: P
     await other.execute("ROLLBACK")
     await other.close()
     assert (await ask_one(store, cancel(pending(id=op_id(1))))).status is Status.CANCELLED
+
+
+DIE_IN_COMMIT = """
+CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER dying AFTER INSERT ON accepted.operation DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION die();
+"""
+
+
+async def test_a_commit_of_unknown_fate_is_said_and_a_key_finds_out(store: PostgresStore, url: str) -> None:
+    """Guarantee D4: the same key converges to one operation, whatever became of the first submit."""
+    other = await asyncpg.connect(url)
+    await other.execute(DIE_IN_COMMIT)
+    with pytest.raises(StoreUnavailable, match="what became of the batch is not known"):
+        await ask(store, accept(1, key=key()))
+    await other.execute("DROP TRIGGER dying ON accepted.operation")
+    await other.close()
+    outcomes = [await ask_one(store, accept(number, key=key())) for number in (2, 3)]
+    assert [outcome.operation.id for outcome in outcomes] == [op_id(2)] * 2
+    assert [outcome.replayed for outcome in outcomes] == [False, True]
 
 
 async def test_a_database_without_our_schema_says_what_to_do(server: Server) -> None:

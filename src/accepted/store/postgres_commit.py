@@ -141,8 +141,6 @@ async def _finish(connection: Any) -> None:
             raise _Doubt from error  # the server may have gone down before or after
         raise
     except (*LOST, TimeoutError, asyncio.CancelledError) as error:
-        if isinstance(error, asyncio.CancelledError) and not connection.is_closed():
-            raise
         raise _Doubt from error
 
 
