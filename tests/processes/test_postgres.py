@@ -12,6 +12,7 @@ from tests.processes.diary import Diary
 from tests.processes.figures import Figures
 from tests.processes.process import kill
 from tests.processes.serving import run, served
+from tests.sse import Event, Parser, parsed
 from tests.store.server import the_server
 
 
@@ -34,6 +35,8 @@ def test_two_servers_are_one_service(url: str, tmp_path: Path, figures: Figures)
         ended = far.ended(operation)
         assert (ended["status"], ended["attempt"]) == ("COMPLETED", 2)
         assert near.status(operation) == ended
+        assert _streamed(near, operation) == _streamed(far, operation)
+        _a_stream_elsewhere_follows(near, far, tmp_path)
         figures.note("PostgreSQL, worker killed: until its operation runs again", f"{again.at - killed.at:.2f} s")
         two.end()
         one.end()
@@ -44,6 +47,24 @@ def _what_one_accepts_all_know(near: Api, far: Api) -> None:
     submitted = [near.submit("/notes", number) for number in range(50)]
     assert all(far.status(operation)["operationId"] == operation for operation in submitted)
     assert {far.ended(operation)["status"] for operation in submitted} == {"COMPLETED"}
+
+
+def _a_stream_elsewhere_follows(near: Api, far: Api, folder: Path) -> None:
+    """It is opened on a node that did not accept the operation, and open before the operation goes on."""
+    operation = near.submit("/gates", "door")
+    parser = Parser()
+    events: list[Event] = []
+    with far.stream("GET", f"/operations/{operation}/stream", headers={"Last-Event-ID": "0"}) as stream:
+        assert stream.status_code == 200
+        (folder / "door").touch()
+        for chunk in stream.iter_bytes():
+            events += parser.feed(chunk)
+    assert [event.id for event in events] == [str(number) for number in range(1, len(events) + 1)]
+    assert events[-1].document["status"] == "COMPLETED"
+
+
+def _streamed(api: Api, operation: str) -> list[Event]:
+    return parsed(api.get(f"/operations/{operation}/stream", headers={"Last-Event-ID": "0"}).content)
 
 
 def test_the_schema_is_made_by_who_operates_it() -> None:
