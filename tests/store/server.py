@@ -122,7 +122,7 @@ def _binaries() -> Path | None:
 
 def _started(binaries: Path) -> str:
     """A server in a folder that goes with this process; gives its URL."""
-    folder = Path(tempfile.mkdtemp(prefix="accepted-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="accepted-pg-", dir=_common_ground()))
     data, log = folder / "data", folder / "log"
     owner: dict[str, Any] = {"cwd": folder}
     if os.geteuid() == 0:
@@ -160,9 +160,20 @@ def _started(binaries: Path) -> str:
     return f"postgresql://postgres@/{{}}?host={folder}"
 
 
+def _common_ground() -> str:
+    """Where NOBODY can get to: TMPDIR may lie in a folder of root's own."""
+    places = dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp"))
+    return next((place for place in places if os.geteuid() != 0 or _is_open(Path(place, "x"))), tempfile.gettempdir())
+
+
+def _is_open(path: Path) -> bool:
+    """Whether everybody can get through to it."""
+    return all(parent.stat().st_mode & 0o001 for parent in path.resolve().parents)
+
+
 def _reachable(binaries: Path, folder: Path) -> Path:
     """The same programs where NOBODY may run them: a virtual environment may lie in a folder of root's own."""
-    if all(parent.stat().st_mode & 0o001 for parent in binaries.resolve().parents):
+    if _is_open(binaries):
         return binaries
     shutil.copytree(binaries.parent, folder / "programs", symlinks=True)
     return folder / "programs" / binaries.name
