@@ -175,8 +175,10 @@ def _reachable(binaries: Path, folder: Path) -> Path:
     """The same programs where NOBODY may run them: a virtual environment may lie in a folder of root's own."""
     if _is_open(binaries):
         return binaries
-    shutil.copytree(binaries.parent, folder / "programs", symlinks=True)
-    return folder / "programs" / binaries.name
+    package = binaries.parents[1]
+    for part in (package, *package.parent.glob(f"{package.name}.libs")):  # programs look for their libraries beside
+        shutil.copytree(part, folder / "programs" / part.name, symlinks=True)
+    return folder / "programs" / package.name / binaries.relative_to(package)
 
 
 def _await(status: Path, log: Path) -> None:
