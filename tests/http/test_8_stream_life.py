@@ -3,6 +3,8 @@
 import asyncio
 import json
 
+import pytest
+
 from accepted.http.pulse import BEAT, SEND_TIMEOUT
 from accepted.http.telling import PART
 from accepted.store.protocol import StoreUnavailable
@@ -22,9 +24,28 @@ def stream(id: str, query: str = "") -> str:
 # --- keeping it open
 
 
-async def test_a_quiet_stream_gets_a_comment_every_15_seconds(idle: Api, clock: MovableClock) -> None:
+class Flow:
+    """What uvicorn says of a connection: whether it can take bytes now."""
+
+    def __init__(self, *, paused: bool) -> None:
+        self.write_paused = paused
+
+
+class Flowing(Reader):
+    flow = Flow(paused=False)
+
+
+class Paused(Reader):
+    flow = Flow(paused=True)
+
+
+@pytest.mark.parametrize("kind", [Reader, Flowing, Paused])
+async def test_a_quiet_stream_gets_a_comment_every_15_seconds(
+    idle: Api, clock: MovableClock, kind: type[Reader]
+) -> None:
+    """Once each, by the short way or by waking its task."""
     writer = await writing(idle)
-    reader = Reader(idle.app, stream(writer.id))
+    reader = kind(idle.app, stream(writer.id))
     await reader.until(1)
     for beats in range(1, 4):
         for _ in range(BEAT):

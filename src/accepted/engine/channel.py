@@ -51,6 +51,11 @@ class Waiter:
         self._future: asyncio.Future[None] | None = None
         self._news = False
 
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody waits at this moment, and for nothing that has come yet."""
+        return self._future is not None and not self._future.done()
+
     def wake(self) -> None:
         """There is news."""
         self._news = True

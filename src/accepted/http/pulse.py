@@ -18,6 +18,7 @@ from ..store.clock import Clock
 from .call import Call
 
 BEAT = 15  # seconds between the comments that keep a quiet stream open (contract, section 8)
+STILL_HERE: Message = {"type": "http.response.body", "body": b": still here\n\n", "more_body": True}
 SEND_TIMEOUT = 10.0  # seconds that one message may wait for its reader (guarantee E7)
 
 
@@ -118,7 +119,8 @@ class Pulse:
             await self._clock.sleep(1.0)
             self.now = self._clock.monotonic()
             for stream in list(self._beating[self._turn]):
-                stream.follower.nudge()
+                if not (stream.follower.waiting and stream.offer(STILL_HERE)):
+                    stream.follower.nudge()
             self._turn = (self._turn + 1) % BEAT
             for stream, since in list(self.sending.items()):
                 if self.now - since > SEND_TIMEOUT and not stream.cut and stream.task is not None:

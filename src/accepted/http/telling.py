@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from ..engine.follower import Follower, News
 from ..store.protocol import StoreUnavailable
 from .call import NOSNIFF, Call
-from .pulse import Pulse, Stream
+from .pulse import STILL_HERE, Pulse, Stream
 
 log = logging.getLogger("accepted.http")
 
@@ -25,7 +25,6 @@ _HEADERS = (
     (b"x-accel-buffering", b"no"),  # nginx would keep events back until its buffer is full
     NOSNIFF,
 )
-_STILL_HERE = b": still here\n\n"
 
 Written = Callable[[News], bytes]
 
@@ -61,7 +60,7 @@ async def _tell(call: Call, stream: Stream, follower: Follower, written: Written
         first = _retry()
         while not (follower.over or gone.done()):
             batch = await follower.news()
-            for body in _parts(batch, written) if batch else (_STILL_HERE,):
+            for body in _parts(batch, written) if batch else (STILL_HERE["body"],):
                 if gone.done():
                     return
                 await stream.send({"type": "http.response.body", "body": first + body, "more_body": True})
