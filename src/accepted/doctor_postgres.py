@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+import click
+
 from .contract.operation import Now, Status
 from .settings import without_password
+from .store.move import Tell, move
 from .store.postgres import PostgresStore
 from .store.postgres_schema import migrate, missing, promises
-from .store.protocol import WorkerRow
+from .store.protocol import StoreUnavailable, WorkerRow
 from .store.queries import Migration
 
 FINE, WARNING, WRONG = 0, 1, 2
@@ -23,6 +26,14 @@ def run_missing(url: str) -> list[Migration]:
 def run_migrate(url: str) -> list[Migration]:
     """Apply what is missing. Raises `StoreUnavailable`."""
     return asyncio.run(migrate(url))
+
+
+def run_move(path: str, url: str, tell: Tell) -> int:
+    """Copy a SQLite file into an empty database; gives the number of operations. Raises `ClickException`."""
+    try:
+        return asyncio.run(move(path, url, tell))
+    except StoreUnavailable as error:
+        raise click.ClickException(str(error)) from None
 
 
 def examine(url: str) -> Iterator[tuple[int, str]]:

@@ -35,7 +35,7 @@ ORDERS: dict[str, tuple[str, ...]] = {
         "webhook", "signature", "address", "event", "operation", "progress", "problem", "policy",
     ),
     "store": (
-        "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_schema", "postgres",
+        "move", "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_schema", "postgres",
         "postgres_hints", "postgres_read", "postgres_commit", "postgres_save", "postgres_schema", "postgres_connect",
         "beacon", "protocol", "clock", "turnstile", "queries", "migrations",
     ),
