@@ -17,18 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .app import Accepted
+    from .contract.caller import Caller
     from .contract.problem import Failure
     from .engine.artifact import Artifact
     from .engine.attempt import Attempt, Cancelled
     from .handle import Handle
 
-__all__ = ["Accepted", "Artifact", "Attempt", "Cancelled", "Failure", "Handle"]
+__all__ = ["Accepted", "Artifact", "Attempt", "Caller", "Cancelled", "Failure", "Handle"]
 
 # Loaded when first asked for: processes that only write or only run an isolated function need no web framework.
 _HOMES = {
     "Accepted": ".app",
     "Artifact": ".engine.artifact",
     "Attempt": ".engine.attempt",
+    "Caller": ".contract.caller",
     "Cancelled": ".engine.attempt",
     "Failure": ".contract.problem",
     "Handle": ".handle",

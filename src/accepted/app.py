@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
+from .contract.caller import NOBODY
 from .contract.policy import Backoff, Duration, seconds
 from .contract.transition import Key
 from .engine.execution import Lifespan
@@ -25,10 +26,10 @@ from .engine.model import to_json
 from .engine.node import Node
 from .engine.registry import Registered, Registry
 from .handle import Handle
-from .http.access import NOBODY
 from .http.app import Face
 from .http.body import fingerprint, parse
 from .http.farewell import told_of_the_end
+from .http.guard import Authenticate
 from .service import Service
 from .settings import InvalidSetting, Settings, load
 from .store.clock import Clock
@@ -45,15 +46,23 @@ class Accepted:
 
     Settings are keywords here, else `ACCEPTED_<NAME>`, else the defaults of `accepted.settings.Settings`. `worker`
     says whether operations run in this process. `lifespan` is an async context manager around everything that runs on
-    the worker's loop: what coroutines share, such as a connection pool, is made there. Raises `InvalidSetting`.
+    the worker's loop: what coroutines share, such as a connection pool, is made there. `authenticate` says who asks: an
+    async function of the request that gives a `Caller`, or None for nobody. Raises `InvalidSetting`.
     """
 
     def __init__(
-        self, *, worker: bool = True, lifespan: Lifespan | None = None, clock: Clock | None = None, **settings: Any
+        self,
+        *,
+        worker: bool = True,
+        lifespan: Lifespan | None = None,
+        authenticate: Authenticate | None = None,
+        clock: Clock | None = None,
+        **settings: Any,
     ) -> None:
         self.settings: Settings = load(settings)
         self.registry = Registry()
         self.worker = worker
+        self.authenticate = authenticate
         self._lifespan = lifespan
         self._clock = clock or Clock()
         self._node: Node | None = None
@@ -196,7 +205,7 @@ class Accepted:
                 node.worker.succeed(worker_id, predecessor)
             await node.start()
             self._service = Service(node)
-            self._face = Face(node, self._service, self.registry, self.settings)
+            self._face = Face(node, self._service, self.registry, self.settings, self.authenticate)
             self._node = node
             self._notice_signals()
 

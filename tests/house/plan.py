@@ -32,7 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 ORDERS: dict[str, tuple[str, ...]] = {
     "contract": (
         "diagram", "fold", "outbox", "lifecycle", "ledger", "transition", "frame", "form", "wire", "delivery",
-        "webhook", "signature", "address", "event", "operation", "progress", "problem", "policy",
+        "webhook", "signature", "address", "event", "operation", "progress", "caller", "problem", "policy",
     ),
     "store": (
         "move", "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_schema", "postgres",
@@ -46,9 +46,10 @@ ORDERS: dict[str, tuple[str, ...]] = {
     ),
     "command": ("server", "database", "option"),
     "http": (
-        "install", "install_fastapi", "door", "app", "operations", "results", "jobs", "streams", "sockets", "webhooks",
-        "around", "openapi", "openapi_paths", "openapi_streams", "openapi_webhooks", "openapi_parts", "openapi_schemas",
-        "dashboard", "telling", "pulse", "bookmark", "query", "call", "cors", "access", "headers", "body", "farewell",
+        "install", "install_fastapi", "door", "app", "routes", "operations", "results", "jobs", "streams", "sockets",
+        "webhooks", "around", "openapi", "openapi_paths", "openapi_streams", "openapi_webhooks", "openapi_parts",
+        "openapi_schemas", "dashboard", "telling", "pulse", "bookmark", "query", "guard", "call", "cors", "access",
+        "headers", "body", "farewell",
     ),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from accepted import webhooks
 from tests.house.surface import silent
 
 # A name added here is a promise to every user: it goes to the CHANGELOG too.
-EXPORTS = ["Accepted", "Artifact", "Attempt", "Cancelled", "Failure", "Handle"]
+EXPORTS = ["Accepted", "Artifact", "Attempt", "Caller", "Cancelled", "Failure", "Handle"]
 
 
 def test_the_exports_are_those_written_down() -> None:

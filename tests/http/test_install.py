@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from accepted import Accepted, Attempt
-from accepted.http.app import routes
+from accepted.http.routes import routes
 
 WAIT = {"Prefer": "wait=10"}
 

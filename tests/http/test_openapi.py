@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field, computed_field
 
 from accepted import Accepted, Artifact, Attempt
 from accepted.contract.problem import Refusal, catalogue
-from accepted.http.app import routes
 from accepted.http.openapi import OpenApi
 from accepted.http.openapi_parts import inlined, moved_in
+from accepted.http.routes import routes
 
 Document = dict[str, Any]
 
@@ -315,8 +315,8 @@ def test_a_later_operation_is_in_the_next_document() -> None:
 # --- answers
 
 
-SUBMIT = ["200", "202", "303", "400", "403", "410", "413", "415", "421", "422", "500", "503", "507"]
-STATUS = ["200", "303", "304", "404", "410", "421", "422", "500", "503"]
+SUBMIT = ["200", "202", "303", "400", "401", "403", "410", "413", "415", "421", "422", "500", "503", "507"]
+STATUS = ["200", "303", "304", "401", "403", "404", "410", "421", "422", "500", "503"]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.types import Receive, Scope, Send
 
 from accepted import Accepted, Artifact, Attempt, Failure
-from accepted.http.app import SOCKETS, routes
+from accepted.http.routes import SOCKETS, routes
 from tests.http.gate import Gate
 
 EXAMPLES = 8

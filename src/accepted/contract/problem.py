@@ -4,6 +4,7 @@
     ├── InvalidJson  InvalidRequest  InvalidParameter  UnsupportedMediaType  BodyTooLarge
     ├── InvalidIdempotencyKey  IdempotencyKeyReused  WebhookUrlForbidden  DeliveryNotFound
     ├── NotFound  MethodNotAllowed  RangeNotSatisfiable  NotAcceptable  HostNotAllowed  OriginNotAllowed
+    ├── Unauthenticated  Forbidden
     ├── OperationNotFound  OperationExpired  ResultNotReady  NoResult
     ├── OperationNotCancellable  OperationNotRetryable  PollingTooFast
     ├── Overloaded  StorageFull  InternalError
@@ -140,6 +141,23 @@ class OriginNotAllowed(Refusal):
     explanation = (
         "A browser page from another origin asked for a change. "
         "The operator lists trusted origins in `allowed_origins`."
+    )
+
+
+class Unauthenticated(Refusal):
+    slug, title, status = "unauthenticated", "Unauthenticated", 401
+    explanation = (
+        "The request does not say who asks, or what it says is not valid (any more). Send an API key or a token as "
+        "`Authorization: Bearer ...`; a browser's EventSource or WebSocket sends a ticket that is used once."
+    )
+
+
+class Forbidden(Refusal):
+    slug, title, status = "forbidden", "Forbidden", 403
+    explanation = (
+        "The caller is known but lacks the role that this needs: `submit` to start operations and to try them again, "
+        "`read` to see them, `cancel` or `submit` to cancel them, `admin` for the operations of others and for the "
+        "server's own pages."
     )
 
 

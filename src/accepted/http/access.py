@@ -1,4 +1,4 @@
-"""Who may ask at all: the `Host` and `Origin` of a request, and its owner (safe defaults).
+"""Where a request may come from: its `Host` and `Origin` (safe defaults).
 
 A server on a developer's machine is reachable from every page in that developer's browser. `Host` stops pages that
 rebind DNS, `Origin` stops pages that post across sites. Both are checked before anything else.
@@ -12,8 +12,6 @@ from ..contract.problem import HostNotAllowed, OriginNotAllowed
 from ..settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-NOBODY = ""
-"""The owner of everything while no authentication is configured."""
 
 
 class Access:
@@ -27,14 +25,13 @@ class Access:
             self._hosts |= {(urlsplit(settings.public_url).hostname or "").lower()}
         self._known: set[bytes] = set()
 
-    def check(self, method: str, headers: dict[bytes, bytes]) -> str:
-        """The owner who asks. Raises `HostNotAllowed` or `OriginNotAllowed`."""
+    def check(self, method: str, headers: dict[bytes, bytes]) -> None:
+        """Raises `HostNotAllowed` or `OriginNotAllowed`."""
         host = headers.get(b"host", b"")
         if host not in self._known:
             self._check_host(host)
         if b"origin" in headers and method not in SAFE_METHODS:
             self._check_origin(headers[b"origin"].decode("latin-1"), host.decode("latin-1"))
-        return NOBODY
 
     def is_friend(self, origin: bytes) -> bool:
         """Whether pages from this origin are listed by name, so that they may read answers (CORS)."""

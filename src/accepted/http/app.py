@@ -7,23 +7,22 @@ Starlette's router. Whatever an endpoint raises becomes problem details here, an
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from urllib.parse import quote, unquote
 
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from ..contract.operation import is_operation_id
+from ..contract.caller import Rule
 from ..contract.problem import (
     InternalError,
     MethodNotAllowed,
     NotFound,
-    OperationNotFound,
     Overloaded,
     RangeNotSatisfiable,
     Refusal,
-    UpgradeRequired,
+    Unauthenticated,
 )
 from ..engine.node import Node
 from ..engine.registry import Registered, Registry
@@ -34,19 +33,21 @@ from . import cors
 from .access import Access
 from .around import Around
 from .call import OF_PATHS, Call, Header
-from .jobs import Jobs, operation_of
+from .guard import Authenticate, Guard
+from .jobs import Jobs
 from .openapi import OpenApi
 from .operations import Operations
 from .pulse import Pulse
 from .results import Results
+from .routes import FIXED, RESULT, SOCKETS, SUBMIT, Desks, Endpoint, known_form
 from .sockets import Sockets
 from .streams import Streams
 from .webhooks import Webhooks
 
 log = logging.getLogger("accepted.http")
 
-Endpoint = Callable[[Call], Awaitable[None]]
-Table = dict[str, dict[str, Endpoint]]
+Ruled = tuple[Rule, Endpoint]
+Table = dict[str, dict[str, Ruled]]
 
 _STATUS = "/operations/"
 _STATUS_LENGTH = len(_STATUS) + 29
@@ -55,29 +56,47 @@ _STATUS_LENGTH = len(_STATUS) + 29
 class Face:
     """The contract over HTTP for one node."""
 
-    def __init__(self, node: Node, service: Service, registry: Registry, settings: Settings) -> None:
+    def __init__(
+        self,
+        node: Node,
+        service: Service,
+        registry: Registry,
+        settings: Settings,
+        authenticate: Authenticate | None = None,
+    ) -> None:
         self._registry = registry
         self._settings = settings
         self._access = Access(settings)
+        self._guard = Guard(authenticate)
         self.webhooks = Webhooks(service, settings)
         self.operations = Operations(service, settings, self.webhooks)
         self.results = Results(service)
         pulse = Pulse(node.clock, node.metrics)
         self.jobs = Jobs(service, pulse)
         self.streams = Streams(service, pulse)
-        self.sockets = Sockets(service, pulse)
+        self.sockets = Sockets(service, pulse, self._guard)
         self.around = Around(node)
         self.openapi = OpenApi(registry)
-        self.table = self._table()
+        desks = Desks(
+            self.operations,
+            self.results,
+            self.jobs,
+            self.streams,
+            self.sockets,
+            self.webhooks,
+            self.around,
+            self.openapi,
+        )
+        self.table = self._table(desks)
         self._routes = [(Route(path, _unused), methods) for path, methods in self.table.items()]
-        self._sockets = [(Route(path, _unused), find(self)) for path, find in _SOCKETS.items()]
+        self._sockets = [(Route(path, _unused), route.rule, route.find(desks)) for path, route in SOCKETS.items()]
 
-    def _table(self) -> Table:
+    def _table(self, desks: Desks) -> Table:
         """Every path but the registered ones, with its methods; the order is that of the router."""
-        table: Table = {path: {method: find(self)} for path, (method, find) in _FIXED.items()}
+        table: Table = {path: {route.method: (route.rule, route.find(desks))} for path, route in FIXED.items()}
         for registered in self._registry:
             if registered.result is not None:
-                table.setdefault(registered.result, {})["GET"] = self._resource(registered)
+                table.setdefault(registered.result, {})["GET"] = (RESULT, self._resource(registered))
         return table
 
     def _resource(self, registered: Registered) -> Endpoint:
@@ -96,13 +115,16 @@ class Face:
         """ASGI, for http scopes."""
         call = self._call(scope, receive, send)
         try:
-            call.owner = self._access.check(scope["method"], call.headers)
+            self._access.check(scope["method"], call.headers)
             if b"origin" in call.headers and self._access.is_friend(call.headers[b"origin"]):
                 call.send = cors.shared(send, call.headers[b"origin"])
                 if cors.is_preflight(scope["method"], call.headers):
                     await call.empty(204, *cors.preflight())
                     return
-            await self._answer(call, scope["method"], call.path)
+            rule, endpoint = self._find(call, scope["method"], call.path)
+            if not self._guard.admit(call, rule):
+                await self._guard.ask(call, rule)
+            await endpoint(call)
         except ClientDisconnect:
             pass
         except Exception as error:
@@ -112,14 +134,11 @@ class Face:
         """ASGI, for websocket scopes. What is refused is answered in HTTP, before the upgrade."""
         call = self._call(scope, receive, send)
         try:
-            call.owner = self._access.check("CONNECT", call.headers)  # what a page may open, it may also command
-            for route, endpoint in self._sockets:
-                match, child = route.matches({"type": "http", "path": call.path, "method": "GET"})
-                if match is not Match.NONE:
-                    call.parameters = child["path_params"]
-                    await endpoint(call)
-                    return
-            raise NotFound("There is no WebSocket at this path.")
+            self._access.check("CONNECT", call.headers)  # what a page may open, it may also command
+            rule, endpoint = self._find_socket(call)
+            if not self._guard.admit(call, rule):
+                await self._guard.ask(call, rule)
+            await endpoint(call)
         except OSError:
             pass  # the client has gone
         except Exception as error:
@@ -132,30 +151,41 @@ class Face:
         if root != scope.get("root_path", ""):
             scope = {**scope, "root_path": root}
         # ASGI has the mount point decoded; in a header and in a link, a name of a tenant must not end a line.
-        return Call(scope, receive, send, path, self._settings.public_url or quote(root, safe=OF_PATHS), "")
+        return Call(scope, receive, send, path, self._settings.public_url or quote(root, safe=OF_PATHS))
 
-    def _answer(self, call: Call, method: str, path: str) -> Awaitable[None]:
+    def _find(self, call: Call, method: str, path: str) -> Ruled:
+        """Who answers, and what they ask of the caller; not to be called before the guard agrees."""
         if method == "POST" and (registered := self._registry.at(path)) is not None:
-            return self.operations.submit(call, registered)
+            return SUBMIT, partial(self.operations.submit, registered=registered)
         if method in _GET and len(path) == _STATUS_LENGTH and path.startswith(_STATUS) and "/" not in path[12:]:
-            return self.operations.status(call, _known_form(path[12:]))
-        return self._route(call, method, path)
+            return RESULT, partial(self._status, id=path[12:])
+        return self._look_up(call, method, path)
 
-    async def _route(self, call: Call, method: str, path: str) -> None:
+    async def _status(self, call: Call, id: str) -> None:
+        await self.operations.status(call, known_form(id))
+
+    def _look_up(self, call: Call, method: str, path: str) -> Ruled:
         allowed: set[str] = {"POST"} if self._registry.at(path) is not None else set()
         for route, methods in self._routes:
             match, child = route.matches({"type": "http", "path": path, "method": "GET"})
             if match is Match.NONE:
                 continue
-            endpoint = methods.get("GET" if method == "HEAD" else method)
-            if endpoint is not None:
+            found = methods.get("GET" if method == "HEAD" else method)
+            if found is not None:
                 call.parameters = child["path_params"]
-                await endpoint(call)
-                return
+                return found
             allowed.update(methods)
         if allowed:
-            raise _NotAllowed(allowed | ({"HEAD"} if "GET" in allowed else set()))
-        raise NotFound("There is nothing at this path.")
+            return Rule.KNOWN, _raising(_NotAllowed(allowed | ({"HEAD"} if "GET" in allowed else set())))
+        return Rule.KNOWN, _raising(NotFound("There is nothing at this path."))
+
+    def _find_socket(self, call: Call) -> Ruled:
+        for route, rule, endpoint in self._sockets:
+            match, child = route.matches({"type": "http", "path": call.path, "method": "GET"})
+            if match is not Match.NONE:
+                call.parameters = child["path_params"]
+                return rule, endpoint
+        return Rule.KNOWN, _raising(NotFound("There is no WebSocket at this path."))
 
     async def _explain(self, call: Call, error: Exception) -> None:
         """The answer to what an endpoint raised; after the first byte nothing but a cut is honest."""
@@ -167,60 +197,16 @@ class Face:
         await call.refuse(refusal, *headers)
 
 
-async def _upgrade(call: Call) -> None:
-    await call.refuse(UpgradeRequired("This path speaks WebSocket."), (b"upgrade", b"websocket"))
-
-
-_FIXED: dict[str, tuple[str, Callable[[Face], Endpoint]]] = {
-    "/operations/stream": ("GET", lambda face: face.streams.operations),
-    "/operations/status": ("GET", lambda face: _upgrade),
-    "/operations/{id}": ("GET", lambda face: _op(face.operations.status)),
-    "/operations/{id}/cancel": ("POST", lambda face: _op(face.operations.cancel)),
-    "/operations/{id}/retry": ("POST", lambda face: _op(face.operations.retry)),
-    "/operations/{id}/result": ("GET", lambda face: _op(face.results.by_operation)),
-    "/operations/{id}/stream": ("GET", lambda face: _op(face.streams.operation)),
-    "/operations/{id}/status": ("GET", lambda face: _upgrade),
-    "/operations/{id}/deliveries": ("GET", lambda face: _op(face.webhooks.deliveries)),
-    "/operations/{id}/deliveries/{deliveryId}/redeliver": ("POST", lambda face: _op(face.webhooks.redeliver)),
-    "/jobs": ("GET", lambda face: face.jobs.history),
-    "/jobs/{id}": ("GET", lambda face: _job(face.jobs.get)),
-    "/jobs/{id}/logs": ("GET", lambda face: _job(face.jobs.logs)),
-    "/jobs/{id}/cancel": ("POST", lambda face: _job(face.operations.cancel)),
-    "/health": ("GET", lambda face: face.around.health),
-    "/health/live": ("GET", lambda face: face.around.live),
-    "/health/ready": ("GET", lambda face: face.around.ready),
-    "/metrics": ("GET", lambda face: face.around.metrics),
-    "/problems": ("GET", lambda face: face.around.problems),
-    "/problems/{slug}": ("GET", lambda face: face.around.problem),
-    "/openapi.json": ("GET", lambda face: face.openapi.get),
-}
-
-
-_SOCKETS: dict[str, Callable[[Face], Endpoint]] = {
-    "/operations/status": lambda face: face.sockets.operations,
-    "/operations/{id}/status": lambda face: _op(face.sockets.operation),
-}
-
-SOCKETS = tuple(_SOCKETS)
-"""Paths that speak WebSocket."""
-
-
-def routes(registered: Iterable[Registered]) -> Iterator[tuple[str, str]]:
-    """(path, method) of all that an app with these operations serves; known before it has started."""
-    for path, (method, _) in _FIXED.items():
-        yield path, method
-    for operation in registered:
-        yield from routes_of(operation)
-
-
-def routes_of(registered: Registered) -> Iterator[tuple[str, str]]:
-    """(path, method) of what one operation adds."""
-    yield registered.path, "POST"
-    if registered.result is not None:
-        yield registered.result, "GET"
-
-
 _GET = frozenset({"GET", "HEAD"})
+
+
+def _raising(error: Exception) -> Endpoint:
+    """What is not there is told only to whom the guard lets in: strangers learn of no path."""
+
+    async def endpoint(call: Call) -> None:
+        raise error
+
+    return endpoint
 
 
 class _NotAllowed(Exception):
@@ -234,6 +220,8 @@ def _refusal(error: Exception) -> tuple[Refusal, tuple[Header, ...]]:
     match error:
         case RangeNotSatisfiable():
             return error, ((b"content-range", b"bytes */%d" % error.members["size"]),)
+        case Unauthenticated():
+            return error, ((b"www-authenticate", b"Bearer"),)
         case Refusal():
             return error, ()
         case _NotAllowed(methods=methods):
@@ -276,30 +264,6 @@ def _mounted(scope: Scope) -> tuple[str, str]:
         mount = whole[: -len(path)]
         return (mount if mount.startswith(root) else root + mount), path
     return root, path
-
-
-def _op(endpoint: Callable[[Call, str], Awaitable[None]]) -> Endpoint:
-    """An endpoint about one operation, by the id in its path."""
-
-    async def get(call: Call) -> None:
-        await endpoint(call, _known_form(call.parameters["id"]))
-
-    return get
-
-
-def _job(endpoint: Callable[[Call, str], Awaitable[None]]) -> Endpoint:
-    """The same about the record that a job's id names."""
-
-    async def get(call: Call) -> None:
-        await endpoint(call, _known_form(operation_of(call.parameters["id"])))
-
-    return get
-
-
-def _known_form(id: str) -> str:
-    if not is_operation_id(id):
-        raise OperationNotFound
-    return id
 
 
 async def _unused() -> None:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote
 from starlette.types import Receive, Scope, Send
 
 from ..contract import wire
+from ..contract.caller import ANYBODY
 from ..contract.problem import InvalidParameter, Problem, Refusal
 from .headers import NO_PREFERENCES, Preferences, preferences
 
@@ -30,21 +31,26 @@ OF_PATHS = "/:@!$&'()*+,;="  # RFC 3986, section 3.3: what a path may hold as it
 class Call:
     """A request.
 
-    `path` is relative to the mount point, `base` what links start with, `owner` who asks (None: may see all).
+    `path` is relative to the mount point, `base` what links start with, `caller` who asks.
     """
 
-    __slots__ = ("base", "headers", "owner", "parameters", "path", "receive", "scope", "send", "started")
+    __slots__ = ("base", "caller", "headers", "parameters", "path", "receive", "scope", "send", "started")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, path: str, base: str, owner: str) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, path: str, base: str) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
         self.path = path
         self.base = base
-        self.owner = owner
+        self.caller = ANYBODY
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.parameters: dict[str, str] = {}
         self.started = False
+
+    @property
+    def sees(self) -> str | None:
+        """Whose operations the caller sees; None for everybody's."""
+        return self.caller.sees
 
     def header(self, name: bytes) -> str:
         """A header's text, all of its lines as one (RFC 9110, section 5.2); empty where it is missing."""

@@ -17,9 +17,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from .app import SOCKETS, routes, routes_of
 from .door import Door, Guest, Lifespan, living
 from .install_fastapi import into_fastapi, standing_alone
+from .routes import SOCKETS, routes, routes_of
 
 
 def install(guest: Guest, app: Any, prefix: str) -> None:

@@ -18,10 +18,10 @@ from starlette.websockets import WebSocket
 
 from ..engine.registry import Registered, Registry
 from . import openapi_parts as part
-from .app import SOCKETS, routes, routes_of
 from .door import Door, Guest, living
 from .openapi import described
 from .openapi_schemas import Schema
+from .routes import SOCKETS, routes, routes_of
 
 _HIDDEN = "/openapi.json"  # served, but no part of the parent's own document
 _NUMBERS = itertools.count(1)

@@ -35,7 +35,7 @@ class Jobs:
 
     async def get(self, call: Call, id: str) -> None:
         """`GET /jobs/{id}`."""
-        operation = await self._service.get(id, call.owner)
+        operation = await self._service.get(id, call.sees)
         advice = await self._service.advice(operation)
         await call.json(200, wire.job_document(operation, call.base, advice))
 
@@ -49,7 +49,7 @@ class Jobs:
         before = query.cursor()
         query.check()
         skip = 0 if before is not None else page * limit
-        selection = Selection(call.owner, types, statuses, before, skip, limit)
+        selection = Selection(call.sees, types, statuses, before, skip, limit)
         operations, total = await self._service.page(selection)
         pagination: dict[str, Any] = {"page": page, "size": limit, "totalElements": total}
         if len(operations) == limit and (before is not None or skip + limit < total):
@@ -58,7 +58,7 @@ class Jobs:
 
     async def logs(self, call: Call, id: str) -> None:
         """`GET /jobs/{id}/logs`: a page as JSON, all of it as text, or followed as a stream, by `Accept`."""
-        operation = await self._service.get(id, call.owner)
+        operation = await self._service.get(id, call.sees)
         query = Query(call)
         limit = query.number("limit", LINES_DEFAULT, 1, LINES_LIMIT)
         after = query.line_cursor()
@@ -88,7 +88,7 @@ class Jobs:
     async def _follow(self, call: Call, id: str, after: Position) -> None:
         """Lines as they come, until the operation has ended and all of its log is told."""
         with self._service.follower(logs=True) as follower:
-            await self._service.join(follower, id, call.owner, after)
+            await self._service.join(follower, id, call.sees, after)
             await tell(call, self._pulse, follower, partial(_event, call.base))
 
     async def _all(self, id: str, after: int) -> AsyncIterator[list[LogLine]]:

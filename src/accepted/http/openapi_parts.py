@@ -11,7 +11,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..contract.problem import HostNotAllowed, InternalError, MethodNotAllowed, Overloaded, Refusal, StorageFull
+from ..contract.problem import (
+    Forbidden,
+    HostNotAllowed,
+    InternalError,
+    MethodNotAllowed,
+    Overloaded,
+    Refusal,
+    StorageFull,
+    Unauthenticated,
+)
 from .openapi_schemas import SCHEMAS, TEXT, Schema, ref
 
 JSON_MEDIA = "application/json"
@@ -89,12 +98,13 @@ def html(description: str) -> Schema:
     return answer(description, TEXT, media="text/html")
 
 
-def refusals(*kinds: type[Refusal], store: bool = True) -> dict[str, Schema]:
+def refusals(*kinds: type[Refusal], store: bool = True, public: bool = False) -> dict[str, Schema]:
     """Every problem that can be the answer, by status; those that any path may give come by themselves.
 
-    `store` says that the path asks the database.
+    `store` says that the path asks the database, `public` that it asks for no credentials.
     """
-    always = (HostNotAllowed, InternalError, *((Overloaded,) if store else ()))
+    guarded = () if public else (Unauthenticated, Forbidden)
+    always = (HostNotAllowed, InternalError, *guarded, *((Overloaded,) if store else ()))
     found: dict[str, list[type[Refusal]]] = {}
     for kind in (*kinds, *always):
         found.setdefault(str(kind.status), []).append(kind)
@@ -106,6 +116,8 @@ def _refusal(kinds: list[type[Refusal]]) -> Schema:
     headers: dict[str, Schema] = {}
     if any(kind in {Overloaded, StorageFull} for kind in kinds):
         headers["Retry-After"] = RETRY_AFTER_SOMETIMES
+    if Unauthenticated in kinds:
+        headers["WWW-Authenticate"] = header(TEXT, "`Bearer`.")
     if MethodNotAllowed in kinds:
         headers["Allow"] = header(TEXT, "The methods that the path knows.")
     return answer(about, ref("Problem"), media=PROBLEM_MEDIA, headers=headers)

@@ -220,7 +220,7 @@ def _alive(id: str, summary: str, may_be_down: bool) -> Schema:
     words = ("UP", "DOWN") if may_be_down else ("UP",)
     body = partial(answer, schema=closed({"status": one_of_texts(*words)}))
     answers = {"200": body("UP.")} | ({"503": body("DOWN.")} if may_be_down else {})
-    return _around(id, summary, answers | refusals(store=False))
+    return _around(id, summary, answers, store=False, public=True)
 
 
 def _metrics() -> Schema:
@@ -228,13 +228,16 @@ def _metrics() -> Schema:
 
 
 def _problems() -> Schema:
-    return _around("listProblems", "Every problem there is", {"200": html("A list for a person.")}, store=False)
+    return _around(
+        "listProblems", "Every problem there is", {"200": html("A list for a person.")}, store=False, public=True
+    )
 
 
 def _problem() -> Schema:
     slug = parameter("path", "slug", {"type": "string", "pattern": "^[^/]+$"}, "The end of a problem's `type`.")
-    answers = {"200": html("What it means, for a person."), **refusals(refused.NotFound, store=False)}
-    return {**_around("getProblem", "What a problem means", answers, store=False), "parameters": [slug]}
+    answers = {"200": html("What it means, for a person."), **refusals(refused.NotFound, store=False, public=True)}
+    found = _around("getProblem", "What a problem means", answers, store=False, public=True)
+    return {**found, "parameters": [slug]}
 
 
 def _self() -> Schema:
@@ -243,5 +246,6 @@ def _self() -> Schema:
     return _around("getOpenApi", "This document", {"200": answer("OpenAPI 3.1.", schema)}, store=False)
 
 
-def _around(id: str, summary: str, answers: dict[str, Schema], *, store: bool = True) -> Schema:
-    return operation(id=id, tag="health", summary=summary, responses={**refusals(store=store), **answers})
+def _around(id: str, summary: str, answers: dict[str, Schema], *, store: bool = True, public: bool = False) -> Schema:
+    responses = {**refusals(store=store, public=public), **answers}
+    return operation(id=id, tag="health", summary=summary, responses=responses)

@@ -45,7 +45,7 @@ class Operations:
             webhook, raw = await self._webhooks.registered(call, value), without_webhook(raw)
         registration = webhook.registration if webhook is not None else None
         accepted = await self._service.submit(
-            registered, raw, owner=call.owner, key=key, trace=trace, webhook=registration
+            registered, raw, owner=call.caller.owner, key=key, trace=trace, webhook=registration
         )
         replayed: tuple[Header, ...] = ((b"idempotency-replayed", b"true"),) if accepted.replayed else ()
         preferred = call.preferences(self._settings.wait_limit)
@@ -101,7 +101,7 @@ class Operations:
 
     async def status(self, call: Call, id: str) -> None:
         """`GET /operations/{id}`."""
-        operation = await self._service.get(id, call.owner)
+        operation = await self._service.get(id, call.sees)
         if not call.headers.keys().isdisjoint(_UNUSUAL):
             await self._status_with_conditions(call, operation)
             return
@@ -139,7 +139,7 @@ class Operations:
     async def _wait(self, call: Call, operation: Operation, timeout: float, until: Any) -> Operation:
         """Wait, but not for a client that has gone away."""
         gone = asyncio.create_task(call.disconnected())
-        waiting = asyncio.create_task(self._service.wait(operation, call.owner, timeout, until))
+        waiting = asyncio.create_task(self._service.wait(operation, call.sees, timeout, until))
         try:
             await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
             return waiting.result() if waiting.done() else operation
@@ -152,7 +152,7 @@ class Operations:
     async def cancel(self, call: Call, id: str) -> None:
         """`POST /operations/{id}/cancel`."""
         reason = await self._reason(call)
-        operation = await self._service.cancel(id, call.owner, reason)
+        operation = await self._service.cancel(id, call.sees, reason)
         await call.json(200, wire.cancel_document(operation))
 
     async def _reason(self, call: Call) -> str | None:
@@ -169,7 +169,7 @@ class Operations:
         """`POST /operations/{id}/retry`."""
         await body.read(call.receive, call.headers, self._settings.body_limit)
         trace = traceparent(call.header(b"traceparent"))
-        operation = await self._service.retry(id, call.owner, trace)
+        operation = await self._service.retry(id, call.sees, trace)
         await self._accepted(call, operation, NO_PREFERENCES, operation.version > 1, ())
 
 

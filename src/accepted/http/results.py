@@ -20,7 +20,7 @@ class Results:
 
     async def by_operation(self, call: Call, id: str) -> None:
         """`GET /operations/{id}/result`."""
-        operation, result = await self._service.result(id, call.owner)
+        operation, result = await self._service.result(id, call.sees)
         if result.artifact is not None:
             await self._artifact(call, operation, result.artifact)
             return
@@ -34,8 +34,8 @@ class Results:
         """`GET` on a result's own resource, such as `/reports/{reportId}`, of operations of this `type`; `minted` is
         the operation a minted id stands for.
         """
-        id = await self._service.resource(call.path, minted, call.owner)
-        if id == minted and (await self._service.get(id, call.owner)).type != type:
+        id = await self._service.resource(call.path, minted, call.caller.owner)
+        if id == minted and (await self._service.get(id, call.sees)).type != type:
             raise OperationNotFound
         await self.by_operation(call, id)
 

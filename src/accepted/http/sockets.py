@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 from ..contract import frame
+from ..contract.caller import Rule
 from ..contract.event import event_of
 from ..contract.operation import is_operation_id
 from ..contract.problem import (
@@ -27,6 +28,7 @@ from ..store.protocol import StoreUnavailable
 from . import body
 from .bookmark import read_position
 from .call import Call
+from .guard import Guard
 from .pulse import Pulse, Stream
 
 log = logging.getLogger("accepted.http")
@@ -41,15 +43,16 @@ DONE, TOO_LARGE, TOO_FAST, RESTART = 1000, 1009, 1008, 1012  # RFC 6455, section
 class Sockets:
     """The endpoints that end in `/status`."""
 
-    def __init__(self, service: Service, pulse: Pulse) -> None:
+    def __init__(self, service: Service, pulse: Pulse, guard: Guard) -> None:
         self._service = service
         self._pulse = pulse
+        self._guard = guard
 
     async def operation(self, call: Call, id: str) -> None:
         """`/operations/{id}/status`: closes after the last event."""
         after = _after(dict(call.query()).get("after"))
         with self._service.follower() as follower:
-            await self._service.join(follower, id, call.owner, after)
+            await self._service.join(follower, id, call.sees, after)
             await self._converse(call, follower, id)
 
     async def operations(self, call: Call) -> None:
@@ -63,7 +66,7 @@ class Sockets:
         call.started = True
         await call.send({"type": "websocket.accept"})
         with self._pulse.stream("websocket", follower, call, beats=False) as stream:
-            reading = asyncio.create_task(_Commands(call, self._service, stream, only).run())
+            reading = asyncio.create_task(_Commands(call, self._service, stream, only, self._guard).run())
             reading.add_done_callback(lambda _: follower.nudge())
             try:
                 await self._tell(call, stream, follower, reading)
@@ -90,12 +93,13 @@ class Sockets:
 class _Commands:
     """The reading half of one socket. `only` is its operation, where it has just one."""
 
-    def __init__(self, call: Call, service: Service, stream: Stream, only: str | None) -> None:
+    def __init__(self, call: Call, service: Service, stream: Stream, only: str | None, guard: Guard) -> None:
         self._call = call
         self._service = service
         self._stream = stream
         self._follower = stream.follower
         self._only = only
+        self._guard = guard
         self._allowance = float(BURST)
         self._counted = 0.0
 
@@ -136,6 +140,7 @@ class _Commands:
             case "get-status":
                 await self._status(self._id(command))
             case "cancel":
+                self._guard.check(self._call.caller, Rule.CANCEL)
                 await self._cancel(self._id(command), body.reason(command))
             case "subscribe" if self._only is None:
                 await self._subscribe(self._id(command), command.get("after"))
@@ -154,12 +159,12 @@ class _Commands:
         return id
 
     async def _status(self, id: str) -> None:
-        operation = await self._service.get(id, self._call.owner)
+        operation = await self._service.get(id, self._call.sees)
         end = operation if operation.terminal else None
         await self._stream.send(_text(frame.status_message(event_of(operation), end, self._call.base)))
 
     async def _cancel(self, id: str, reason: str | None) -> None:
-        operation = await self._service.cancel(id, self._call.owner, reason)
+        operation = await self._service.cancel(id, self._call.sees, reason)
         if not self._follower.follows(id) and self._only is None:
             await self._stream.send(_text(frame.message(event_of(operation), operation, self._call.base)))
 
@@ -168,9 +173,9 @@ class _Commands:
             raise InvalidCommand("after has to be the sequence of the last event seen.")
         if not self._follower.follows(id) and self._follower.following >= FOLLOWED_LIMIT:
             raise InvalidCommand(f"One socket follows at most {FOLLOWED_LIMIT} operations.")
-        await self._service.get(id, self._call.owner)  # what cannot be followed takes nothing's place
+        await self._service.get(id, self._call.sees)  # what cannot be followed takes nothing's place
         self._follower.drop(id)
-        await self._service.join(self._follower, id, self._call.owner, None if after is None else Position(after))
+        await self._service.join(self._follower, id, self._call.sees, None if after is None else Position(after))
 
     async def _refuse(self, refusal: Refusal, operation_id: Any) -> None:
         about = operation_id if isinstance(operation_id, str) and len(operation_id) < 100 else None

@@ -40,7 +40,7 @@ class Streams:
         positions = _resumed(call, bookmark, ids)
         with self._service.follower(logs=logs) as follower:
             for id in ids:
-                await self._service.join(follower, id, call.owner, positions.get(id))
+                await self._service.join(follower, id, call.sees, positions.get(id))
             if many or logs:
                 await tell(call, self._pulse, follower, partial(_frame, bookmark, call.base))
             else:

@@ -38,7 +38,7 @@ class Webhooks:
 
     async def deliveries(self, call: Call, id: str) -> None:
         """`GET /operations/{id}/deliveries`."""
-        deliveries = await self._service.deliveries(id, call.owner)
+        deliveries = await self._service.deliveries(id, call.sees)
         await call.json(200, {"data": [wire.delivery_document(delivery) for delivery in deliveries]})
 
     async def redeliver(self, call: Call, id: str) -> None:
@@ -46,9 +46,9 @@ class Webhooks:
         await body.read(call.receive, call.headers, self._settings.body_limit)
         delivery_id = call.parameters["deliveryId"]
         if not is_delivery_id(delivery_id):
-            await self._service.get(id, call.owner)
+            await self._service.get(id, call.sees)
             raise DeliveryNotFound("The operation has no delivery with this id.")
-        delivery = await self._service.redeliver(id, call.owner, delivery_id)
+        delivery = await self._service.redeliver(id, call.sees, delivery_id)
         await call.json(202, wire.delivery_document(delivery))
 
 
