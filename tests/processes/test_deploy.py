@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from accepted.cli import main
-from accepted.http.app import routes
+from accepted.http.routes import routes
 from accepted.settings import knobs, variable
 from accepted.store.postgres import PostgresStore
 from tests.contract.given import accept, claim
