@@ -26,6 +26,7 @@ COMMANDS: dict[str, _Entry] = {
     "web": _Entry("server", ""),
     "demo": _Entry("server", "Serve the demo: reports, imports and exports on grocery transactions."),
     "migrate": _Entry("database", "Bring a database's schema up to date."),
+    "check-history": _Entry("history", "Hold what clients saw and functions did against the guarantees."),
     "doctor": _Entry("database", "Say what is wrong with a set-up."),
 }
 
@@ -40,7 +41,7 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f".command.{COMMANDS[cmd_name].module}", __package__)
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -5,28 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from accepted import history
 from tests.processes.api import Api
 from tests.processes.crash_points import Death, die, survivor
 from tests.processes.customer import Customer
-from tests.processes.evidence import integrity, stored
+from tests.processes.evidence import integrity, listed
 from tests.processes.figures import Figures
-from tests.processes.history import (
-    History,
-    Stored,
-    complaints,
-    ended_once,
-    none_stuck,
-    nothing_lost,
-    numbered_without_gaps,
-    one_key_one_operation,
-)
+from tests.processes.recorder import sentences
 from tests.programs import program
 
 pytestmark = pytest.mark.chaos
 
 LAST = 24  # syncs: more than a start and a whole round of the customer make
-RULES = (nothing_lost, one_key_one_operation, none_stuck, numbered_without_gaps, ended_once)
 WAYS = [("before", "after"), ("strace",)]
 
 
@@ -49,13 +41,15 @@ async def test_a_crash_at_a_sync_loses_nothing(
                 api.ended(id)
             assert customer.changed(api) == []
     assert integrity(tmp_path / "accepted.db") == "ok"
-    day = History(customer.acks, [_named(found, customer) for found in await stored(tmp_path / "accepted.db")])
-    assert complaints(day, RULES) == []
-    assert len(day.operations) == 3 * customer.rounds
-    figures.note(f"deaths at a sync ({', '.join(ways)})", f"{died}, operations {len(day.operations)}")
+    there = [_named(found, customer) for found in await listed(f"sqlite:///{tmp_path}/accepted.db")]
+    assert sentences(history.judge([*customer.acks, *there])) == []
+    assert len(there) == 3 * customer.rounds
+    figures.note(f"deaths at a sync ({', '.join(ways)})", f"{died}, operations {len(there)}")
 
 
-def _named(operation: Stored, customer: Customer) -> Stored:
+def _named(found: history.Entry, customer: Customer) -> history.Entry:
     """A retry has no key of its own: it goes by the step that asked for it."""
     names = {id: step.removesuffix("-told-again") for step, id in customer.promised.items()}
-    return operation._replace(key=names.get(operation.id, operation.key))
+    assert isinstance(found.record, history.Listed)
+    key = found.record.key or names.get(found.record.operation_id, "")
+    return found._replace(record=replace(found.record, key=key))

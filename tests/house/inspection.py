@@ -88,16 +88,18 @@ def names(building: Building) -> list[str]:
 
 
 def purity(building: Building) -> list[str]:
-    """The contract imports only what computes, and asks neither the clock nor chance."""
-    contract = [module for module in building.modules.values() if _room(module) == "contract"]
+    """The contract, and whoever judges by it, import only what computes, and ask neither the clock nor chance."""
+    pure = [module for module in building.modules.values() if _room(module) in plan.PURE_ROOMS]
     imported = [
-        _at(module, found.line, f"the contract may not import {found.target}")
-        for module in contract
+        _at(module, found.line, f"the {_room(module)} may not import {found.target}")
+        for module in pure
         for found in building.outer(module)
         if not _pure(found.target)
     ]
     return imported + [
-        _at(module, line, f"the contract may not call {call}") for module in contract for call, line in _impure(module)
+        _at(module, line, f"the {_room(module)} may not call {call}")
+        for module in pure
+        for call, line in _impure(module)
     ]
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import httpx2
 
+from accepted import history
 from tests.processes.api import Api
-from tests.processes.history import Ack
 
 ENOUGH = 20  # rounds; each makes some dozen commits
 PLAIN = "?redirect=false"
@@ -26,9 +26,14 @@ class Customer:
         self.rounds = 0
 
     @property
-    def acks(self) -> list[Ack]:
-        """What it was told, by key; a retry has no key but the operation that it retries."""
-        return [Ack(step.removesuffix("-told-again"), id) for step, id in self.promised.items()]
+    def acks(self) -> list[history.Entry]:
+        """What it was told, by key; a retry has no key but the step that asked for it."""
+        return [
+            history.Entry(
+                f"promised:{number}", history.Submit(key=_asked(step), began=0, ended=0, status=202, operation_id=id)
+            )
+            for number, (step, id) in enumerate(self.promised.items(), start=1)
+        ]
 
     def visit(self, api: Api) -> None:
         """Go on until the server dies. AssertionError for an answer that should not be, or if it does not die."""
@@ -70,6 +75,10 @@ class Customer:
     def _cancelled(self, api: Api, id: str) -> None:
         answer = api.post(f"/operations/{id}/cancel")
         assert (answer.status_code, answer.json()["status"]) == (200, "CANCELLED"), answer.text
+
+
+def _asked(step: str) -> str:
+    return step.removesuffix("-told-again")
 
 
 def _retried(api: Api, id: str) -> str:

@@ -1,38 +1,46 @@
-"""Reads the file of a server that may be dead: all operations with their events, and whether the file is whole."""
+"""Reads the database of a server that may be dead: all operations with their events, and whether a file is whole."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import apsw
 
+from accepted import history
+from accepted.app import open_store
 from accepted.contract.operation import Operation
-from accepted.store.protocol import Selection
-from accepted.store.sqlite import SqliteStore
-from tests.processes.history import Stored
+from accepted.settings import load
+from accepted.store.clock import Clock
+from accepted.store.protocol import Selection, Store
 
 ALL = 1_000_000
+AT_ONCE = 50
 
 
-async def stored(database: Path) -> list[Stored]:
-    """Every operation that the file holds."""
-    store = SqliteStore(str(database), notify=False)
+async def listed(url: str) -> list[history.Entry]:
+    """Every operation that the database holds, for the judge."""
+    store = open_store(load({"database": url, "notify": False}), Clock())
     await store.open()
     try:
-        return [await _stored(store, found) for found in await store.operations(Selection(owner=None, limit=ALL))]
+        found = await store.operations(Selection(owner=None, limit=ALL))
+        records: list[history.Listed] = []
+        for first in range(0, len(found), AT_ONCE):
+            records += await asyncio.gather(*(_listed(store, one) for one in found[first : first + AT_ONCE]))
+        return [history.Entry(f"database:{number}", record) for number, record in enumerate(records, start=1)]
     finally:
         await store.close()
 
 
-async def _stored(store: SqliteStore, operation: Operation) -> Stored:
+async def _listed(store: Store, operation: Operation) -> history.Listed:
     events = await store.events(operation.id, 0, ALL)
-    return Stored(
-        operation.id,
-        operation.key[1] if operation.key else operation.id,
-        operation.status,
-        operation.attempt,
-        tuple((event.sequence, str(event.status)) for event in events),
-        operation.error.slug if operation.error else "",
+    return history.Listed(
+        operation_id=operation.id,
+        key=operation.key[1] if operation.key else "",
+        state=str(operation.status),
+        attempt=operation.attempt,
+        events=tuple((event.sequence, str(event.status)) for event in events),
+        problem=operation.error.slug if operation.error else "",
     )
 
 

@@ -48,7 +48,9 @@ async def steps(number: int, attempt: Attempt) -> dict[str, Any]:
     first = attempt.resume or 0
     with diary.attempt(attempt):
         for done in range(first, number):
+            began = time.monotonic()
             await attempt.checkpoint(done + 1)
+            diary.wrote(attempt, began)
             attempt.progress(done + 1, number)
     return {"steps": number, "resumed": first}
 
