@@ -29,7 +29,6 @@ from typing import Any
 
 import click
 
-from .http.sockets import MESSAGE_LIMIT
 from .logs import configure
 from .settings import InvalidSetting, Settings, without_password
 from .store.protocol import StoreUnavailable
@@ -250,28 +249,15 @@ def run_web(target: str, descriptor: int) -> None:
     """The web process: HTTP on a socket that is already open, no user code."""
     import uvicorn
 
+    from .web import configuration
+
     app = load_app(target)
     settings: Settings = app.settings
     configure(settings.log_format)
 
     app.worker = False  # workers are other processes
     _collect_less()
-    config = uvicorn.Config(
-        app,
-        interface="asgi3",
-        http="accepted.connection:Connection",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=",".join(settings.trusted_proxies) or None,
-        timeout_graceful_shutdown=round(settings.drain_timeout + 1),
-        timeout_keep_alive=75,
-        ws="accepted.connection:Socket",
-        ws_max_size=MESSAGE_LIMIT,
-        ws_per_message_deflate=False,  # a window of 32 KiB for each connection, for messages of 200 bytes
-    )
+    config = configuration(app, settings)
     server = uvicorn.Server(config)
     with _parent(lambda: signal.raise_signal(signal.SIGTERM)) as watch:
         config.load()

@@ -105,7 +105,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[
         tuple[str, ...], Knob(names, "Origins of browser pages that may ask for changes, besides its own.")
     ] = ()
-    trusted_proxies: Annotated[tuple[str, ...], Knob(names, "Addresses whose X-Forwarded-* headers are believed.")] = ()
+    trusted_proxies: Annotated[
+        tuple[Network, ...],
+        Knob(networks, "Addresses or networks whose `Forwarded` and `X-Forwarded-*` headers are believed."),
+    ] = ()
     lease_ttl: Annotated[float, Knob(seconds, "How long a silent worker keeps its operations.")] = 30.0
     scan_interval: Annotated[
         float, Knob(seconds, "How often orphans, expired and forgotten operations are looked for.")
@@ -119,6 +122,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 2.0
     wait_limit: Annotated[float, Knob(seconds, "The longest `Prefer: wait`.")] = 60.0
     body_limit: Annotated[int, Knob(size, "The largest request body.")] = 1 << 20
+    head_limit: Annotated[int, Knob(size, "The largest head of a request: its path and headers.")] = 16 << 10
+    head_lines: Annotated[int, Knob(count, "The most header lines of a request.")] = 64
+    head_timeout: Annotated[float, Knob(seconds, "How long the head of a request may take.")] = 10.0
+    body_timeout: Annotated[float, Knob(seconds, "How long the body of a request may take.")] = 30.0
+    send_timeout: Annotated[float, Knob(seconds, "How long an answer may wait for a client that does not read.")] = 30.0
+    keep_alive: Annotated[float, Knob(seconds, "How long a connection may stay open between two requests.")] = 75.0
+    connection_limit: Annotated[int, Knob(count, "How many connections a web process has at once.")] = 10_000
+    connections_per_address: Annotated[
+        int, Knob(count, "How many of them from one address; `trusted_proxies` are exempt.")
+    ] = 1_000
     result_limit: Annotated[int, Knob(size, "The largest value a function may return, as JSON.")] = 16 << 20
     artifact_limit: Annotated[int, Knob(size, "The largest artifact a function may return.")] = 1 << 30
     log_limit: Annotated[int, Knob(count, "The most log lines kept for one operation.")] = 10_000
@@ -180,6 +193,9 @@ def _check(settings: Settings, source: Mapping[str, str]) -> None:
         raise InvalidSetting(f"{source['scan_interval']}: has to be positive")
     if not 0 < settings.webhook_timeout <= 30:
         raise InvalidSetting(f"{source['webhook_timeout']}: has to be positive and at most 30 s")
+    for name in ("head_timeout", "body_timeout", "send_timeout", "keep_alive"):
+        if getattr(settings, name) < 1:
+            raise InvalidSetting(f"{source[name]}: under 1 s an ordinary pause of the network would end it")
     if settings.log_format not in {"text", "json"}:
         raise InvalidSetting(f"{source['log_format']}: is text or json")
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):

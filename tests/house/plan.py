@@ -19,7 +19,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("http", "handle"),
     ("app",),
     (FRONT_DOOR,),
-    ("logs", "connection"),
+    ("logs", "crowd"),
+    ("connection",),
+    ("web",),
     ("serve",),
     ("doctor_postgres",),
     ("doctor",),
@@ -32,7 +34,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 ORDERS: dict[str, tuple[str, ...]] = {
     "contract": (
         "diagram", "fold", "outbox", "lifecycle", "ledger", "transition", "frame", "form", "wire", "delivery",
-        "webhook", "signature", "address", "event", "operation", "progress", "caller", "problem", "policy",
+        "webhook", "signature", "address", "event", "operation", "progress", "caller", "traffic", "problem",
+        "policy",
     ),
     "store": (
         "move", "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_schema", "postgres",
@@ -49,8 +52,8 @@ ORDERS: dict[str, tuple[str, ...]] = {
     "http": (
         "install", "install_fastapi", "door", "app", "routes", "operations", "results", "jobs", "streams", "sockets",
         "webhooks", "around", "openapi", "openapi_paths", "openapi_streams", "openapi_webhooks", "openapi_parts",
-        "openapi_schemas", "dashboard", "telling", "pulse", "bookmark", "query", "guard", "call", "cors", "access",
-        "headers", "body", "farewell",
+        "openapi_schemas", "dashboard", "telling", "pulse", "bookmark", "query", "guard", "call", "proxy", "cors",
+        "access", "headers", "body", "farewell",
     ),
 }  # fmt: skip
 

@@ -6,8 +6,9 @@
     ├── NotFound  MethodNotAllowed  RangeNotSatisfiable  NotAcceptable  HostNotAllowed  OriginNotAllowed
     ├── Unauthenticated  Forbidden
     ├── OperationNotFound  OperationExpired  ResultNotReady  NoResult
-    ├── OperationNotCancellable  OperationNotRetryable  PollingTooFast
+    ├── OperationNotCancellable  OperationNotRetryable
     ├── Overloaded  StorageFull  InternalError
+    ├── ...                          about how requests come, rather than what they ask: traffic.py
     └── StaleAttempt (TooEarly)  WorkerLost     said to workers, never over HTTP
     Failure                          raised by a user's function: the operation's own failure
 
@@ -219,18 +220,6 @@ class InvalidCommand(Refusal):
     explanation = (
         "A WebSocket message is a JSON object with a `command`: `get-status` or `cancel`, and on the socket for many "
         "operations also `subscribe` and `unsubscribe`, which name an `operationId`."
-    )
-
-
-class TooManyMessages(Refusal):
-    slug, title, status = "too-many-messages", "Too Many Messages", 429
-    explanation = "Commands came faster than one connection may send them, so it was closed."
-
-
-class PollingTooFast(Refusal):
-    slug, title, status = "polling-too-fast", "Polling Too Fast", 429
-    explanation = (
-        "This operation is polled much faster than `pollInterval.minimum`. `Retry-After` says when to come back."
     )
 
 

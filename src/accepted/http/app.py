@@ -37,6 +37,7 @@ from .guard import Authenticate, Guard
 from .jobs import Jobs
 from .openapi import OpenApi
 from .operations import Operations
+from .proxy import unproxied
 from .pulse import Pulse
 from .results import Results
 from .routes import FIXED, RESULT, SOCKETS, SUBMIT, Desks, Endpoint, known_form
@@ -115,6 +116,7 @@ class Face:
         """ASGI, for http scopes."""
         call = self._call(scope, receive, send)
         try:
+            call.check_single()
             self._access.check(scope["method"], call.headers)
             if b"origin" in call.headers and self._access.is_friend(call.headers[b"origin"]):
                 call.send = cors.shared(send, call.headers[b"origin"])
@@ -134,6 +136,7 @@ class Face:
         """ASGI, for websocket scopes. What is refused is answered in HTTP, before the upgrade."""
         call = self._call(scope, receive, send)
         try:
+            call.check_single()
             self._access.check("CONNECT", call.headers)  # what a page may open, it may also command
             rule, endpoint = self._find_socket(call)
             if not self._guard.admit(call, rule):
@@ -147,6 +150,8 @@ class Face:
             await self._explain(call, error)
 
     def _call(self, scope: Scope, receive: Receive, send: Send) -> Call:
+        if self._settings.trusted_proxies:
+            scope = unproxied(scope, self._settings.trusted_proxies)
         root, path = _mounted(scope)
         if root != scope.get("root_path", ""):
             scope = {**scope, "root_path": root}

@@ -6,6 +6,7 @@ raised and becomes problem details in one place (`app.py`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -15,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from ..contract import wire
 from ..contract.caller import ANYBODY
 from ..contract.problem import InvalidParameter, Problem, Refusal
+from ..contract.traffic import BadRequest
 from .headers import NO_PREFERENCES, Preferences, preferences
 
 Header = tuple[bytes, bytes]
@@ -24,6 +26,7 @@ PROBLEM = (b"content-type", b"application/problem+json")
 NO_STORE = (b"cache-control", b"no-store")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 VARY_PREFER = (b"vary", b"Prefer")
+_SINGLE = frozenset({b"host", b"origin", b"authorization", b"content-type", b"content-length", b"sec-websocket-key"})
 _PARAMETERS = 200  # a stream of a hundred operations may name each in one of its own
 OF_PATHS = "/:@!$&'()*+,;="  # RFC 3986, section 3.3: what a path may hold as it is
 
@@ -51,6 +54,16 @@ class Call:
     def sees(self) -> str | None:
         """Whose operations the caller sees; None for everybody's."""
         return self.caller.sees
+
+    def check_single(self) -> None:
+        """Raises `BadRequest` where two readers of the request could come to different ends: two lines of a header
+        that says who, for whom, or what.
+        """
+        if len(self.headers) == len(self.scope["headers"]):
+            return
+        names = [name for name, _ in self.scope["headers"]]
+        if twice := sorted(name for name in _SINGLE if names.count(name) > 1):
+            raise BadRequest(f"There is more than one {twice[0].decode()} header.")
 
     def header(self, name: bytes) -> str:
         """A header's text, all of its lines as one (RFC 9110, section 5.2); empty where it is missing."""
@@ -115,7 +128,8 @@ class Call:
     async def problem(self, problem: Problem, retry_after: float | None, *headers: Header) -> None:
         """The same for a problem that is not a refusal."""
         if retry_after is not None:
-            headers = (*headers, (b"retry-after", b"%d" % max(round(retry_after), 1)))
+            # Rounded up: who comes back then has waited long enough.
+            headers = (*headers, (b"retry-after", b"%d" % max(math.ceil(retry_after), 1)))
         instance = quote(self.scope.get("root_path", "") + self.path, safe=OF_PATHS)
         document = wire.problem_document(problem, self.base, instance)
         await self.answer(problem.status, wire.encode(document), PROBLEM, NO_STORE, NOSNIFF, *headers)

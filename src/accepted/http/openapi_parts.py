@@ -21,6 +21,7 @@ from ..contract.problem import (
     StorageFull,
     Unauthenticated,
 )
+from ..contract.traffic import BadRequest
 from .openapi_schemas import SCHEMAS, TEXT, Schema, ref
 
 JSON_MEDIA = "application/json"
@@ -104,7 +105,7 @@ def refusals(*kinds: type[Refusal], store: bool = True, public: bool = False) ->
     `store` says that the path asks the database, `public` that it asks for no credentials.
     """
     guarded = () if public else (Unauthenticated, Forbidden)
-    always = (HostNotAllowed, InternalError, *guarded, *((Overloaded,) if store else ()))
+    always = (BadRequest, HostNotAllowed, InternalError, *guarded, *((Overloaded,) if store else ()))
     found: dict[str, list[type[Refusal]]] = {}
     for kind in (*kinds, *always):
         found.setdefault(str(kind.status), []).append(kind)

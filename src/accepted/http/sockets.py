@@ -20,8 +20,8 @@ from ..contract.problem import (
     InvalidParameter,
     OperationNotFound,
     Refusal,
-    TooManyMessages,
 )
+from ..contract.traffic import TooManyMessages
 from ..engine.follower import Follower, News, Position
 from ..service import Service
 from ..store.protocol import StoreUnavailable
