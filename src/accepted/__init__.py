@@ -17,21 +17,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .app import Accepted
+    from .client import AsyncClient, Client
     from .contract.caller import Caller
     from .contract.problem import Failure
     from .engine.artifact import Artifact
     from .engine.attempt import Attempt, Cancelled
     from .handle import Handle
 
-__all__ = ["Accepted", "Artifact", "Attempt", "Caller", "Cancelled", "Failure", "Handle"]
+__all__ = ["Accepted", "Artifact", "AsyncClient", "Attempt", "Caller", "Cancelled", "Client", "Failure", "Handle"]
 
 # Loaded when first asked for: processes that only write or only run an isolated function need no web framework.
 _HOMES = {
     "Accepted": ".app",
     "Artifact": ".engine.artifact",
+    "AsyncClient": ".client",
     "Attempt": ".engine.attempt",
     "Caller": ".contract.caller",
     "Cancelled": ".engine.attempt",
+    "Client": ".client",
     "Failure": ".contract.problem",
     "Handle": ".handle",
 }

@@ -49,6 +49,10 @@ ORDERS: dict[str, tuple[str, ...]] = {
     ),
     "command": ("server", "database", "history", "option"),
     "history": ("verdict", "promises", "readings", "streams", "attempts", "day", "record"),
+    "client": (
+        "asynchronous", "blocking", "application", "exchange", "conversation", "following", "logbook", "fetching",
+        "asking", "site", "step", "patience", "eventstream", "typed", "error", "document",
+    ),
     "http": (
         "install", "install_fastapi", "door", "app", "routes", "operations", "results", "jobs", "streams", "sockets",
         "webhooks", "around", "openapi", "openapi_paths", "openapi_streams", "openapi_webhooks", "openapi_parts",

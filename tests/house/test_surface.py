@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pytest
 
 import accepted
-from accepted import webhooks
+from accepted import client, webhooks
 from tests.house.surface import silent
 
 # A name added here is a promise to every user: it goes to the CHANGELOG too.
-EXPORTS = ["Accepted", "Artifact", "Attempt", "Caller", "Cancelled", "Failure", "Handle"]
+EXPORTS = ["Accepted", "Artifact", "AsyncClient", "Attempt", "Caller", "Cancelled", "Client", "Failure", "Handle"]
 
 
 def test_the_exports_are_those_written_down() -> None:
@@ -27,6 +27,10 @@ def test_every_public_name_has_a_docstring(name: str) -> None:
 def test_receivers_of_webhooks_have_a_surface_of_their_own() -> None:
     assert sorted(webhooks.__all__) == ["Event", "InvalidSignature", "verify"]
     assert [name for name in webhooks.__all__ for _ in silent(name, getattr(webhooks, name))] == []
+
+
+def test_what_the_client_has_to_offer_speaks_for_itself() -> None:
+    assert [name for name in client.__all__ for _ in silent(name, getattr(client, name))] == []
 
 
 class Loud:
