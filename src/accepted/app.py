@@ -11,11 +11,12 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import get_ident
 from types import FrameType
 from typing import Any, Self, TypeVar
 
+from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from .contract.caller import NOBODY
@@ -235,6 +236,23 @@ class Accepted:
             if self._node is not None:
                 await self._node.stop()
                 self._node = self._service = self._face = None
+
+    @contextlib.contextmanager
+    def borrowed(self, clock: Clock, **settings: Any) -> Iterator[None]:
+        """Another clock and other settings for the length of a block, in which it is started and stopped: for tests.
+
+        Raises RuntimeError while the app runs, `InvalidSetting` as its constructor does.
+        """
+        if self._node is not None:
+            raise RuntimeError("the app runs already: stop it before it is tried elsewhere")
+        before = self.settings, self._clock
+        read = load(settings)
+        self.settings = replace(self.settings, **{name: getattr(read, name) for name in settings})
+        self._clock = clock
+        try:
+            yield
+        finally:
+            self.settings, self._clock = before
 
     def _at_home(self) -> asyncio.Lock:
         """The lock for start and stop on the running loop.

@@ -47,6 +47,7 @@ ORDERS: dict[str, tuple[str, ...]] = {
         "sender", "exchange", "lane", "sweeper", "metrics", "journal", "follower", "relay", "channel", "committer",
         "feed", "estimate", "mailbox", "artifact", "model",
     ),
+    "testing": ("plugin", "bridge", "crash", "rehearsal", "inbox", "clock"),
     "command": ("server", "database", "history", "option"),
     "history": ("verdict", "promises", "readings", "streams", "attempts", "day", "record"),
     "client": (

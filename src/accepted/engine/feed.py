@@ -83,6 +83,10 @@ class Feed:
         async for hints in self._store.hints():
             self._pass_on(hints)
 
+    def stir(self) -> None:
+        """Anything may have changed, the time for one: whoever follows looks again."""
+        self._pass_on(None)
+
     def end(self) -> None:
         """Nobody should wait any longer: the process is about to stop (guarantee D6)."""
         self.ending.set()
