@@ -127,12 +127,14 @@ class Crowd:
                 await asyncio.sleep(AGAIN)
                 continue
             name, at = f"stream-{next(self._numbers)}", time.monotonic()
-            if stream.status == 200:
-                self._recorder.note(history.Open(operation_id=id, connection=name, at=at, after=after))
-                after, over = await self._heard(stream, id, name, after)
+            try:
+                if stream.status == 200:
+                    self._recorder.note(history.Open(operation_id=id, connection=name, at=at, after=after))
+                    after, over = await self._heard(stream, id, name, after)
+            finally:
                 self._recorder.note(history.Close(connection=name, at=time.monotonic()))
+                stream.cut()
             over = over or stream.status == 204
-            stream.cut()
             await asyncio.sleep(0 if over else AGAIN)
 
     async def _heard(self, stream: Connection, id: str, name: str, after: int) -> tuple[int, bool]:

@@ -63,6 +63,29 @@ async def gate(name: str, attempt: Attempt) -> dict[str, int]:
     return {"attempt": attempt.number, "pid": os.getpid()}
 
 
+@app.operation("/turns")
+async def turn(name: str, attempt: Attempt) -> int:
+    """Each attempt waits at a gate of its own, has a checkpoint stored, and ends."""
+    with diary.attempt(attempt):
+        await _opened(f"{name}-{attempt.number}")
+        began = time.monotonic()
+        await attempt.checkpoint(attempt.number)
+        diary.wrote(attempt, began)
+    return attempt.number
+
+
+@app.operation("/patrols")
+async def patrol(rounds: int, attempt: Attempt) -> int:
+    """Rests and checkpoints in turns: mostly idle, and never for long."""
+    with diary.attempt(attempt):
+        for number in range(attempt.resume or 0, rounds):
+            await asyncio.sleep(0.2)
+            began = time.monotonic()
+            await attempt.checkpoint(number + 1)
+            diary.wrote(attempt, began)
+    return attempt.number
+
+
 @app.operation("/warnings")
 async def warn(name: str, attempt: Attempt) -> str:
     """Reports a warning and a line, leaves time for them to be sent, and waits at the gate."""
