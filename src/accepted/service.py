@@ -25,6 +25,7 @@ from .contract.problem import (
     ResultNotReady,
     StaleAttempt,
 )
+from .contract.traffic import QuotaExceeded
 from .contract.transition import Accept, Accepted, Cancel, Key, Redeliver, Retried, Retry, Settle
 from .contract.webhook import Registration, Webhook, webhook
 from .contract.wire import NO_ADVICE, Advice, timestamp
@@ -79,6 +80,7 @@ class Service:
         self._ids = Ids()
         self._commit = node.committer.commit
         self._advice = node.estimator.advice
+        self._admission = node.admission
 
     # --- submit
 
@@ -113,6 +115,7 @@ class Service:
     ) -> Accepted:
         self.check_open()
         registered.input.read(body)
+        await self._admission.check_depth()
         accept = Accept(
             id=self._ids.next((await self._store.now()).wall),
             type=registered.name,
@@ -124,12 +127,15 @@ class Service:
             key=key,
             trace=trace,
             webhook=webhook,
+            share=self._admission.share(owner),
         )
         try:
             accepted: Accepted = await self._commit(accept)
         except OperationExpired as expired:
             await self.get(expired.members["operationId"], owner)  # knows since when, and says so
             raise
+        except QuotaExceeded as refused:
+            raise await self._admission.told(refused, registered.name) from None
         return accepted
 
     # --- look
@@ -199,9 +205,14 @@ class Service:
 
     async def retry(self, id: str, owner: str | None, trace: str | None = None) -> Operation:
         """The new operation. Raises `OperationNotRetryable` (contract, section 6)."""
-        await self.get(id, owner)
+        operation = await self.get(id, owner)
+        await self._admission.check_depth()
         new_id = self._ids.next((await self._store.now()).wall)
-        retried: Retried = await self._commit(Retry(id, new_id, trace))
+        retry = Retry(id, new_id, trace, self._admission.share(operation.owner))
+        try:
+            retried: Retried = await self._commit(retry)
+        except QuotaExceeded as refused:
+            raise await self._admission.told(refused, operation.type) from None
         return retried.operation or await self.get(retried.operation_id, owner)
 
     # --- webhooks

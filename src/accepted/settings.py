@@ -54,6 +54,29 @@ def count(value: str | int) -> int:
     return number
 
 
+class Rate(msgspec.Struct, frozen=True):
+    """So many, at most, in so many seconds; a quota of 0 is no limit."""
+
+    quota: int
+    window: float
+
+    def __str__(self) -> str:
+        """As it is written."""
+        return f"{self.quota}/{self.window:g}s" if self.quota else "off"
+
+
+def rate(value: str | Rate) -> Rate:
+    """A rate of "600/1m", a count and a time; "off" for none."""
+    if isinstance(value, Rate):
+        return value
+    quota, slash, window = str(value).strip().partition("/")
+    if quota == "off":
+        return Rate(0, 1.0)
+    if not slash or not 1 <= (span := seconds(window)) <= 86_400:
+        raise ValueError(f'not a rate: {value!r}; write it as "600/1m" with a time from 1 s to a day, or off')
+    return Rate(count(quota), span)
+
+
 def names(value: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
     """A list of words."""
     parts = value.split(",") if isinstance(value, str) else value
@@ -137,6 +160,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_limit: Annotated[int, Knob(count, "The most log lines kept for one operation.")] = 10_000
     poll_minimum: Annotated[float, Knob(seconds, "The shortest polling interval told to clients.")] = 1.0
     queue_limit: Annotated[int, Knob(count, "How many submits may wait for the database before more get 503.")] = 5_000
+    submit_rate: Annotated[
+        Rate, Knob(rate, "How often an owner may submit, retry or redeliver; what is unused is saved up to it.")
+    ] = Rate(6_000, 60.0)
+    read_rate: Annotated[Rate, Knob(rate, "How often an owner may poll, list, fetch or open a stream.")] = Rate(
+        60_000, 60.0
+    )
+    web_nodes: Annotated[
+        int, Knob(count, "How many web processes share the rates of an owner: each grants that part of them.")
+    ] = 1
+    owner_queue_limit: Annotated[int, Knob(count, "How many operations of one owner may wait (PENDING).")] = 10_000
+    owner_active_limit: Annotated[
+        int, Knob(count, "How many operations of one owner may wait or run at once (PENDING and PROCESSING).")
+    ] = 20_000
+    depth_limit: Annotated[int, Knob(count, "How many operations of all may wait before more get 503.")] = 1_000_000
+    streams_per_owner: Annotated[
+        int, Knob(count, "How many streams and sockets of one owner a web process has open at once.")
+    ] = 100
+    stream_limit: Annotated[int, Knob(count, "The same for all owners together.")] = 10_000
+    message_limit: Annotated[int, Knob(size, "The largest command on a WebSocket.")] = 16 << 10
+    message_rate: Annotated[Rate, Knob(rate, "How often one WebSocket may send commands.")] = Rate(40, 4.0)
     slots: Annotated[int, Knob(count, "How many operations one worker runs at once.")] = 32
     drain_timeout: Annotated[float, Knob(seconds, "How long running operations may go on after SIGTERM.")] = 5.0
     webhook_timeout: Annotated[float, Knob(seconds, "How long one try of a webhook may take.")] = 15.0

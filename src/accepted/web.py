@@ -8,7 +8,6 @@ import uvicorn
 
 from .connection import connections
 from .crowd import Crowd, Limits
-from .http.sockets import MESSAGE_LIMIT
 from .settings import Settings
 
 
@@ -27,6 +26,6 @@ def configuration(app: Any, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,  # http/proxy.py reads them, under any server
         timeout_graceful_shutdown=round(settings.drain_timeout + 1),
         timeout_keep_alive=round(settings.keep_alive),
-        ws_max_size=MESSAGE_LIMIT,
+        ws_max_size=settings.message_limit,
         ws_per_message_deflate=False,  # a window of 32 KiB for each connection, for messages of 200 bytes
     )

@@ -44,8 +44,8 @@ ORDERS: dict[str, tuple[str, ...]] = {
     ),
     "engine": (
         "node", "worker", "child", "runner", "isolation", "execution", "result", "registry", "attempt", "delivery",
-        "sender", "exchange", "lane", "sweeper", "metrics", "journal", "follower", "relay", "channel", "committer",
-        "feed", "estimate", "mailbox", "artifact", "model",
+        "sender", "exchange", "lane", "sweeper", "metrics", "journal", "follower", "relay", "channel", "admission",
+        "committer", "feed", "estimate", "mailbox", "artifact", "model",
     ),
     "testing": ("plugin", "bridge", "crash", "rehearsal", "inbox", "clock"),
     "command": ("server", "database", "history", "option"),
@@ -57,8 +57,8 @@ ORDERS: dict[str, tuple[str, ...]] = {
     "http": (
         "install", "install_fastapi", "door", "app", "routes", "operations", "results", "jobs", "streams", "sockets",
         "webhooks", "around", "openapi", "openapi_paths", "openapi_streams", "openapi_webhooks", "openapi_parts",
-        "openapi_schemas", "dashboard", "telling", "pulse", "bookmark", "query", "guard", "call", "proxy", "cors",
-        "access", "headers", "body", "farewell",
+        "openapi_schemas", "dashboard", "telling", "pulse", "bookmark", "query", "guard", "pace", "call", "proxy",
+        "cors", "access", "headers", "body", "farewell",
     ),
 }  # fmt: skip
 

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
-from accepted.http.sockets import BURST, MESSAGE_LIMIT
+from accepted.settings import Settings
 from tests.contract.given import op_id
 from tests.http.api import Api
 from tests.http.conversation import Conversation
 from tests.http.gate import Gates
 from tests.http.streaming import nothing_followed, writing
+
+MESSAGE_LIMIT = Settings().message_limit
+BURST = Settings().message_rate.quota
 
 STATUS = {"command": "get-status"}
 

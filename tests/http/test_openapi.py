@@ -315,8 +315,8 @@ def test_a_later_operation_is_in_the_next_document() -> None:
 # --- answers
 
 
-SUBMIT = ["200", "202", "303", "400", "401", "403", "410", "413", "415", "421", "422", "500", "503", "507"]
-STATUS = ["200", "303", "304", "400", "401", "403", "404", "410", "421", "422", "500", "503"]
+SUBMIT = ["200", "202", "303", "400", "401", "403", "410", "413", "415", "421", "422", "429", "500", "503", "507"]
+STATUS = ["200", "303", "304", "400", "401", "403", "404", "410", "421", "422", "429", "500", "503"]
 
 
 @pytest.mark.parametrize(
@@ -329,14 +329,9 @@ def test_the_statuses_are_listed(path: str, method: str, statuses: list[str]) ->
 def test_every_problem_of_the_catalogue_is_explained_where_it_can_come() -> None:
     answers = [answer for _, _, o in operations(document_of(of_structs())) for answer in o["responses"].values()]
     explained = " ".join(answer["description"] for answer in answers)
-    not_yet = {"method-not-allowed", "polling-too-fast"}  # of no operation; not given so far
+    not_yet = {"method-not-allowed"}  # of no operation
     not_yet |= {"invalid-command", "too-many-messages"}  # said in WebSocket messages
-    not_yet |= {
-        "head-too-large",
-        "request-timeout",
-        "rate-limited",
-        "quota-exceeded",
-    }  # said before any operation is asked
+    not_yet |= {"head-too-large", "request-timeout"}  # said before any operation is asked
     slugs = {slug for slug, _, status, _ in catalogue() if status is not None}
     assert {slug for slug in slugs - not_yet if f"`{slug}`" not in explained} == set()
 

@@ -16,6 +16,7 @@ from .operation import SUCCEEDED, LogLine, Now, Operation, Status
 from .outbox import Outbox
 from .policy import EVENTS_KEPT, EVENTS_SLACK
 from .problem import IdempotencyKeyReused, OperationExpired, OperationNotFound, Refusal, StaleAttempt, WorkerLost
+from .traffic import QuotaExceeded
 from .transition import (
     Accept,
     Accepted,
@@ -42,6 +43,7 @@ from .transition import (
     Retry,
     Settle,
     SettleDelivery,
+    Share,
     Stop,
     Transition,
 )
@@ -75,6 +77,7 @@ class _Folding:
     def accept(self, accept: Accept) -> Accepted:
         if (known := self._known(accept)) is not None:
             return self._replay(accept, known)
+        self._check_share(accept.share)
         operation = accepted(accept, self.now)
         self._create(operation)
         self.changes.inputs[operation.id] = accept.input
@@ -108,11 +111,22 @@ class _Folding:
         after = step(before, retry, self.now)
         if after is before:
             return Retried(before.retried_by or "")
+        self._check_share(retry.share)
         self._put(before, after)
         made = successor(before, retry, self.now)
         self._create(made)
         self.changes.copied_inputs[made.id] = before.id
         return Retried(made.id, made)
+
+    def _check_share(self, share: Share | None) -> None:
+        if share is None:
+            return
+        queued = self.facts.standing[share.owner, Status.PENDING]
+        if queued >= share.queued:
+            raise QuotaExceeded(f"{queued} operations of yours wait already, and {share.queued} may.")
+        active = queued + self.facts.standing[share.owner, Status.PROCESSING]
+        if active >= share.active:
+            raise QuotaExceeded(f"{active} operations of yours wait or run already, and {share.active} may.")
 
     # --- workers
 
@@ -237,6 +251,7 @@ class _Folding:
         self.changes.created[operation.id] = operation
         self.changes.events.append(event_of(operation))
         self.changes.tally[operation.owner, operation.type, operation.status] += 1
+        self.facts.standing[operation.owner, operation.status] += 1
         self.fresh.append(operation.id)
 
     def _put(self, before: Operation, after: Operation) -> Operation:
@@ -260,6 +275,8 @@ class _Folding:
         self.changes.moved.add(after.id)
         self.changes.tally[before.owner, before.type, before.status] -= 1
         self.changes.tally[after.owner, after.type, after.status] += 1
+        self.facts.standing[before.owner, before.status] -= 1
+        self.facts.standing[after.owner, after.status] += 1
         if before.status is Status.PROCESSING:
             self.facts.running[before.type] -= 1
         if after.status is Status.PROCESSING:

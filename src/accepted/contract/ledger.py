@@ -78,7 +78,8 @@ class DueDeliveries(NamedTuple):
 class Needs(msgspec.Struct):
     """The rows that a batch has to see. Numbers are limits: 0 means "none asked for".
 
-    `deliveries` are operations of which all deliveries are wanted.
+    `owners` are those of whom the operations that wait or run are to be counted; `deliveries` are operations of which
+    all deliveries are wanted.
     """
 
     operations: set[str] = msgspec.field(default_factory=set)
@@ -87,6 +88,7 @@ class Needs(msgspec.Struct):
     holdings: set[str] = msgspec.field(default_factory=set)
     due: dict[str, int] = msgspec.field(default_factory=dict)
     running: set[str] = msgspec.field(default_factory=set)
+    owners: set[str] = msgspec.field(default_factory=set)
     orphans: int = 0
     expiring: int = 0
     deliveries: set[str] = msgspec.field(default_factory=set)
@@ -98,7 +100,7 @@ class Facts(msgspec.Struct):
 
     `due`, `holdings`, `orphans` and `expiring` are ids in order; their operations are in `operations`, as is the
     operation of each key, unless it has expired. `due_deliveries` are answers to those of `Needs`, in
-    order; their deliveries are in `deliveries`.
+    order; their deliveries are in `deliveries`. `standing` counts operations that wait or run by owner and status.
     """
 
     operations: dict[str, Operation] = msgspec.field(default_factory=dict)
@@ -108,6 +110,7 @@ class Facts(msgspec.Struct):
     due: dict[str, list[str]] = msgspec.field(default_factory=dict)
     next_due: dict[str, int] = msgspec.field(default_factory=dict)
     running: Counter[str] = msgspec.field(default_factory=Counter)
+    standing: Counter[tuple[str, Status]] = msgspec.field(default_factory=Counter)
     orphans: list[str] = msgspec.field(default_factory=list)
     expiring: list[str] = msgspec.field(default_factory=list)
     deliveries: dict[str, Delivery] = msgspec.field(default_factory=dict)
@@ -170,9 +173,8 @@ def needs(batch: list[Transition]) -> Needs:
     found = Needs()
     for transition in batch:
         match transition:
-            case Accept(owner=owner, key=key):
-                if key is not None:
-                    found.keys.add(key_id(owner, key))
+            case Accept():
+                _need_entry(found, transition)
             case Advance() | Keep() | Complete() | Fail() | Release() | Stop():
                 _need_held(found, transition)
             case Claim():
@@ -180,8 +182,11 @@ def needs(batch: list[Transition]) -> Needs:
             case Renew(worker=worker):
                 found.workers.add(worker)
                 found.holdings.add(worker)
-            case Cancel(operation_id=id) | Settle(operation_id=id) | Retry(operation_id=id):
+            case Cancel(operation_id=id) | Settle(operation_id=id):
                 found.operations.add(id)
+            case Retry(operation_id=id, share=share):
+                found.operations.add(id)
+                found.owners.update([share.owner] if share is not None else [])
             case Rescue(limit=limit):
                 found.orphans = max(found.orphans, limit)
             case ClaimDeliveries() | SettleDelivery() | PostponeDelivery() | Redeliver():
@@ -191,6 +196,13 @@ def needs(batch: list[Transition]) -> Needs:
             case Resign() | Forget():
                 pass
     return found
+
+
+def _need_entry(found: Needs, accept: Accept) -> None:
+    if accept.share is not None:
+        found.owners.add(accept.share.owner)
+    if accept.key is not None:
+        found.keys.add(key_id(accept.owner, accept.key))
 
 
 def _need_held(found: Needs, held: Held) -> None:

@@ -35,6 +35,14 @@ class Key(msgspec.Struct, frozen=True, gc=False):
     lifetime: int = KEY_LIFETIME_MS
 
 
+class Share(msgspec.Struct, frozen=True, gc=False):
+    """How many operations of an owner may wait (`queued`), and wait or run (`active`), before no more are let in."""
+
+    owner: str
+    queued: int
+    active: int
+
+
 class Accept(Transition, frozen=True):
     """A new operation, with its input verbatim; outcome `Accepted`."""
 
@@ -48,6 +56,7 @@ class Accept(Transition, frozen=True):
     key: Key | None = None
     trace: str | None = None
     webhook: Registration | None = None
+    share: Share | None = None
 
 
 class Claim(Transition, frozen=True):
@@ -171,6 +180,7 @@ class Retry(Transition, frozen=True):
     operation_id: str
     new_id: str
     trace: str | None = None
+    share: Share | None = None
 
 
 class Rescue(Transition, frozen=True):

@@ -16,6 +16,7 @@ from ..settings import Settings
 from ..store.clock import Clock
 from ..store.protocol import Store, StoreUnavailable
 from . import journal
+from .admission import Admission
 from .committer import Committer
 from .delivery import Deliverer
 from .estimate import Estimator
@@ -52,6 +53,7 @@ class Node:
         self.metrics = Metrics(store)
         self.committer = Committer(store, self.feed, queue_limit=settings.queue_limit)
         self.estimator = Estimator(store, settings.poll_minimum)
+        self.admission = Admission(store, settings, self.estimator, self.clock)
         self.failed = asyncio.Event()
         self.draining = False
         self.sweeper = Sweeper(self.committer, settings, self.clock)

@@ -37,6 +37,7 @@ from .guard import Authenticate, Guard
 from .jobs import Jobs
 from .openapi import OpenApi
 from .operations import Operations
+from .pace import Pace
 from .proxy import unproxied
 from .pulse import Pulse
 from .results import Results
@@ -69,13 +70,14 @@ class Face:
         self._settings = settings
         self._access = Access(settings)
         self._guard = Guard(authenticate)
+        self._pace = Pace(settings, node.clock.monotonic)
         self.webhooks = Webhooks(service, settings)
-        self.operations = Operations(service, settings, self.webhooks)
+        self.operations = Operations(service, settings, self.webhooks, self._pace)
         self.results = Results(service)
-        pulse = Pulse(node.clock, node.metrics)
+        pulse = Pulse(node.clock, node.metrics, settings)
         self.jobs = Jobs(service, pulse)
         self.streams = Streams(service, pulse)
-        self.sockets = Sockets(service, pulse, self._guard)
+        self.sockets = Sockets(service, pulse, self._guard, settings)
         self.around = Around(node)
         self.openapi = OpenApi(registry)
         desks = Desks(
@@ -126,6 +128,7 @@ class Face:
             rule, endpoint = self._find(call, scope["method"], call.path)
             if not self._guard.admit(call, rule):
                 await self._guard.ask(call, rule)
+            self._pace.charge(call, rule)
             await endpoint(call)
         except ClientDisconnect:
             pass
@@ -141,6 +144,7 @@ class Face:
             rule, endpoint = self._find_socket(call)
             if not self._guard.admit(call, rule):
                 await self._guard.ask(call, rule)
+            self._pace.charge(call, rule)
             await endpoint(call)
         except OSError:
             pass  # the client has gone

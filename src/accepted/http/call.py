@@ -37,7 +37,7 @@ class Call:
     `path` is relative to the mount point, `base` what links start with, `caller` who asks.
     """
 
-    __slots__ = ("base", "caller", "headers", "parameters", "path", "receive", "scope", "send", "started")
+    __slots__ = ("base", "caller", "headers", "pace", "parameters", "path", "receive", "scope", "send", "started")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, path: str, base: str) -> None:
         self.scope = scope
@@ -46,6 +46,8 @@ class Call:
         self.path = path
         self.base = base
         self.caller = ANYBODY
+        self.pace: tuple[Header, ...] = ()
+        """What the answer says of the caller's rate."""
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.parameters: dict[str, str] = {}
         self.started = False
@@ -111,14 +113,14 @@ class Call:
         """Answer with bytes; a HEAD gets the same without them."""
         self.started = True
         length = (b"content-length", b"%d" % len(body))
-        await self.send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+        await self.send({"type": "http.response.start", "status": status, "headers": [*headers, *self.pace, length]})
         body = b"" if self.scope.get("method") == "HEAD" else body
         await self.send({"type": "http.response.body", "body": body})
 
     async def empty(self, status: int, *headers: Header) -> None:
         """Answer without a body."""
         self.started = True
-        await self.send({"type": "http.response.start", "status": status, "headers": list(headers)})
+        await self.send({"type": "http.response.start", "status": status, "headers": [*headers, *self.pace]})
         await self.send({"type": "http.response.body", "body": b""})
 
     async def refuse(self, refusal: Refusal, *headers: Header) -> None:

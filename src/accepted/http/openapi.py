@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from ..contract import problem as refused
 from ..contract import wire
+from ..contract.traffic import QuotaExceeded
 from ..engine.model import ABSENT, Model
 from ..engine.registry import Registered, Registry
 from ..version import VERSION
@@ -102,7 +103,11 @@ def _submit(registered: Registered, output: Schema, components: dict[str, Schema
             **accepted("Accepted: it is durable and will be run.", {"Idempotency-Replayed": part.REPLAYED}),
             **ended(),
             **refusals(
-                *refusals_of, refused.IdempotencyKeyReused, refused.InvalidParameter, refused.WebhookUrlForbidden
+                *refusals_of,
+                refused.IdempotencyKeyReused,
+                refused.InvalidParameter,
+                refused.WebhookUrlForbidden,
+                QuotaExceeded,
             ),
         },
     )

@@ -21,7 +21,7 @@ from ..contract.problem import (
     StorageFull,
     Unauthenticated,
 )
-from ..contract.traffic import BadRequest
+from ..contract.traffic import BadRequest, PollingTooFast, QuotaExceeded, RateLimited
 from .openapi_schemas import SCHEMAS, TEXT, Schema, ref
 
 JSON_MEDIA = "application/json"
@@ -44,6 +44,8 @@ RETRY_AFTER_SOMETIMES = header(RETRY_AFTER["schema"], "Seconds until it makes se
 ETAG = header(TEXT, "The version of the document.")
 VARY = header(TEXT, "`Prefer`.")
 APPLIED = header(TEXT, "What of `Prefer` was honoured.", always=False)
+POLICY = header(TEXT, 'The caller\'s rate: `"submit";q=6000;w=60`.', always=False)
+RATE = header(TEXT, 'What is left of it, and when it is whole again: `"submit";r=5999;t=1`.', always=False)
 REPLAYED = header({"type": "string", "const": "true"}, "Where the key came before.", always=False)
 
 
@@ -104,7 +106,7 @@ def refusals(*kinds: type[Refusal], store: bool = True, public: bool = False) ->
 
     `store` says that the path asks the database, `public` that it asks for no credentials.
     """
-    guarded = () if public else (Unauthenticated, Forbidden)
+    guarded = () if public else (Unauthenticated, Forbidden, *((RateLimited,) if store else ()))
     always = (BadRequest, HostNotAllowed, InternalError, *guarded, *((Overloaded,) if store else ()))
     found: dict[str, list[type[Refusal]]] = {}
     for kind in (*kinds, *always):
@@ -112,11 +114,16 @@ def refusals(*kinds: type[Refusal], store: bool = True, public: bool = False) ->
     return {status: _refusal(found[status]) for status in sorted(found)}
 
 
+_BUSY = {PollingTooFast, QuotaExceeded, RateLimited}
+
+
 def _refusal(kinds: list[type[Refusal]]) -> Schema:
     about = "\n".join(f"- `{kind.slug}`: {kind.explanation}" for kind in kinds)
     headers: dict[str, Schema] = {}
-    if any(kind in {Overloaded, StorageFull} for kind in kinds):
+    if any(kind in {Overloaded, StorageFull, *_BUSY} for kind in kinds):
         headers["Retry-After"] = RETRY_AFTER_SOMETIMES
+    if RateLimited in kinds:
+        headers |= {"RateLimit-Policy": POLICY, "RateLimit": RATE}
     if Unauthenticated in kinds:
         headers["WWW-Authenticate"] = header(TEXT, "`Bearer`.")
     if MethodNotAllowed in kinds:

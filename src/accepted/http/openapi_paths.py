@@ -7,6 +7,7 @@ from functools import partial
 
 from ..contract import problem as refused
 from ..contract.operation import Status
+from ..contract.traffic import PollingTooFast, QuotaExceeded
 from . import openapi_parts as part
 from . import openapi_webhooks
 from .openapi_parts import answer, html, operation, parameter, refusals
@@ -93,7 +94,7 @@ def _status() -> Schema:
             "200": answer("The operation as it is.", ref("Operation"), headers={**_POLLED, "Retry-After": running}),
             "303": answer("It is COMPLETED.", completed, headers={"Location": part.LOCATION, **_POLLED}),
             "304": answer("Nothing has changed.", headers=_POLLED),
-            **refusals(*OF_OPERATION, refused.InvalidParameter),
+            **refusals(*OF_OPERATION, refused.InvalidParameter, PollingTooFast),
         },
     )
 
@@ -122,7 +123,7 @@ def _retry() -> Schema:
         parameters=[_OPERATION],
         responses={
             **accepted("The new operation; asked again, the same one."),
-            **refusals(*OF_OPERATION, *OF_WRITE, refused.BodyTooLarge, refused.OperationNotRetryable),
+            **refusals(*OF_OPERATION, *OF_WRITE, refused.BodyTooLarge, refused.OperationNotRetryable, QuotaExceeded),
         },
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..contract import problem as refused
+from ..contract.traffic import QuotaExceeded
 from . import openapi_parts as part
 from .openapi_parts import answer, operation, parameter, refusals
 from .openapi_schemas import OPERATION_ID, TEXT, Schema
@@ -53,7 +54,7 @@ def _stream(id: str, summary: str, target: tuple[Schema, ...]) -> Schema:
         responses={
             "200": answer("Events until the end.", TEXT, media="text/event-stream"),
             "204": answer("The reader has seen the last event; do not come back."),
-            **refusals(refused.OperationNotFound, refused.OperationExpired, refused.InvalidParameter),
+            **refusals(refused.OperationNotFound, refused.OperationExpired, refused.InvalidParameter, QuotaExceeded),
         },
     )
 
@@ -68,5 +69,9 @@ def _socket(id: str, summary: str, target: tuple[Schema, ...], about: str) -> Sc
         summary=summary,
         description=about,
         parameters=[*target, *((_AFTER,) if target else ())],
-        responses={"101": answer("The connection speaks WebSocket from here on."), **refusals(*known), "426": upgrade},
+        responses={
+            "101": answer("The connection speaks WebSocket from here on."),
+            **refusals(*known, QuotaExceeded),
+            "426": upgrade,
+        },
     )

@@ -17,14 +17,16 @@ from ..settings import Settings
 from . import body
 from .call import JSON, NO_STORE, NOSNIFF, VARY_PREFER, Call, Header
 from .headers import NO_PREFERENCES, Preferences, idempotency_key, matches, traceparent
+from .pace import Pace
 from .webhooks import RESERVED, Webhooks, without_webhook
 
 
 class Operations:
     """The endpoints under `/operations/{id}`, and the submit of each registered operation."""
 
-    def __init__(self, service: Service, settings: Settings, webhooks: Webhooks) -> None:
+    def __init__(self, service: Service, settings: Settings, webhooks: Webhooks, pace: Pace) -> None:
         self._service = service
+        self._pace = pace
         self._webhooks = webhooks
         self._settings = settings
 
@@ -101,17 +103,26 @@ class Operations:
 
     async def status(self, call: Call, id: str) -> None:
         """`GET /operations/{id}`."""
+        if b"prefer" not in call.headers:
+            self._pace.check_poll(id)
         operation = await self._service.get(id, call.sees)
         if not call.headers.keys().isdisjoint(_UNUSUAL):
             await self._status_with_conditions(call, operation)
             return
+        self._count(operation)
         await self._answer(call, operation, NO_PREFERENCES, False)
+
+    def _count(self, operation: Operation) -> None:
+        if not operation.terminal:
+            self._pace.polled(operation.id)
 
     async def _status_with_conditions(self, call: Call, operation: Operation) -> None:
         preferred = call.preferences(self._settings.wait_limit)
         known = call.header(b"if-none-match")
         fresh = not known or matches(known, etag(operation))
-        if preferred.wait and not operation.terminal and fresh:
+        if not (preferred.wait and fresh):
+            self._count(operation)  # a long-poll is not counted: it is the server that says when it ends
+        elif not operation.terminal:
             operation = await self._wait(call, operation, preferred.wait, "change")
         applied = _applied(preferred, preferred.wait is not None)
         redirects = operation.status is Status.COMPLETED and call.flag("redirect", True)

@@ -7,13 +7,18 @@ each every 15 seconds.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any, Self, cast
 
 from starlette.types import Message, Receive
 
+from ..contract.caller import ANYBODY, Caller
+from ..contract.problem import Overloaded
+from ..contract.traffic import QuotaExceeded
 from ..engine.follower import Follower
 from ..engine.metrics import Metrics
+from ..settings import Settings
 from ..store.clock import Clock
 from .call import Call
 
@@ -28,7 +33,19 @@ class Stream:
     What is raised inside because its reader was cut off ends here.
     """
 
-    __slots__ = ("_bucket", "_flow", "_kind", "_pulse", "_receive", "_send", "cut", "dropped", "follower", "task")
+    __slots__ = (
+        "_bucket",
+        "_flow",
+        "_kind",
+        "_owner",
+        "_pulse",
+        "_receive",
+        "_send",
+        "cut",
+        "dropped",
+        "follower",
+        "task",
+    )
 
     def __init__(self, pulse: Pulse, kind: str, follower: Follower, call: Call, bucket: set[Stream]) -> None:
         self._pulse = pulse
@@ -36,6 +53,7 @@ class Stream:
         self._bucket = bucket
         self._receive = call.receive
         self._send = call.send
+        self._owner = call.caller.owner
         self._flow = getattr(getattr(call.send, "__self__", None), "flow", None)
         self.follower = follower
         self.task: asyncio.Task[Any] | None = asyncio.current_task()
@@ -45,12 +63,12 @@ class Stream:
 
     def __enter__(self) -> Self:
         self._bucket.add(self)
-        self._pulse.opened(self._kind)
+        self._pulse.opened(self._kind, self._owner)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         self._bucket.discard(self)
-        self._pulse.closed(self._kind)
+        self._pulse.closed(self._kind, self._owner)
         if not (self.cut and isinstance(error, asyncio.CancelledError)):
             return False
         if self.task is not None:
@@ -85,8 +103,10 @@ class Stream:
 class Pulse:
     """All open streams, and the timer they share while there are any."""
 
-    def __init__(self, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, settings: Settings) -> None:
         self._clock = clock
+        self._most, self._most_of_one = settings.stream_limit, settings.streams_per_owner
+        self._by_owner: Counter[str] = Counter()
         self._metrics = metrics
         self._beating: list[set[Stream]] = [set() for _ in range(BEAT)]
         self._silent: set[Stream] = set()
@@ -101,18 +121,29 @@ class Pulse:
         # The turn that has just been comes round in BEAT seconds.
         return Stream(self, kind, follower, call, self._beating[self._turn - 1] if beats else self._silent)
 
-    def opened(self, kind: str) -> None:
+    def check(self, caller: Caller) -> None:
+        """Raises `Overloaded` or `QuotaExceeded` where one more would be too many, in all or of this owner."""
+        if self._open >= self._most:
+            raise Overloaded("There are too many streams.", retry_after=5)
+        if caller is not ANYBODY and self._by_owner[caller.owner] >= self._most_of_one:
+            raise QuotaExceeded(f"An owner has at most {self._most_of_one} streams open at once.", retry_after=5)
+
+    def opened(self, kind: str, owner: str) -> None:
         """One more is open."""
         self._metrics.streams.labels(kind).inc()
         self._open += 1
+        self._by_owner[owner] += 1
         if self._timer is None or self._timer.done():
             self.now = self._clock.monotonic()
             self._timer = asyncio.get_running_loop().create_task(self._run())
 
-    def closed(self, kind: str) -> None:
+    def closed(self, kind: str, owner: str) -> None:
         """One less is open."""
         self._metrics.streams.labels(kind).dec()
         self._open -= 1
+        self._by_owner[owner] -= 1
+        if not self._by_owner[owner]:
+            del self._by_owner[owner]
 
     async def _run(self) -> None:
         while self._open:

@@ -24,17 +24,17 @@ from ..contract.problem import (
 from ..contract.traffic import TooManyMessages
 from ..engine.follower import Follower, News, Position
 from ..service import Service
+from ..settings import Settings
 from ..store.protocol import StoreUnavailable
 from . import body
 from .bookmark import read_position
 from .call import Call
 from .guard import Guard
+from .pace import Throttle
 from .pulse import Pulse, Stream
 
 log = logging.getLogger("accepted.http")
 
-MESSAGE_LIMIT = 16 * 1024  # bytes of one command
-BURST, RATE = 40, 10.0  # commands at once, and a second in the long run
 FOLLOWED_LIMIT = 100
 
 DONE, TOO_LARGE, TOO_FAST, RESTART = 1000, 1009, 1008, 1012  # RFC 6455, section 7.4.1, and IANA's registry
@@ -43,8 +43,9 @@ DONE, TOO_LARGE, TOO_FAST, RESTART = 1000, 1009, 1008, 1012  # RFC 6455, section
 class Sockets:
     """The endpoints that end in `/status`."""
 
-    def __init__(self, service: Service, pulse: Pulse, guard: Guard) -> None:
+    def __init__(self, service: Service, pulse: Pulse, guard: Guard, settings: Settings) -> None:
         self._service = service
+        self._settings = settings
         self._pulse = pulse
         self._guard = guard
 
@@ -62,16 +63,20 @@ class Sockets:
 
     async def _converse(self, call: Call, follower: Follower, only: str | None) -> None:
         self._service.check_open()
+        self._pulse.check(call.caller)
         await call.receive()
         call.started = True
         await call.send({"type": "websocket.accept"})
         with self._pulse.stream("websocket", follower, call, beats=False) as stream:
-            reading = asyncio.create_task(_Commands(call, self._service, stream, only, self._guard).run())
+            reading = asyncio.create_task(self._commands(call, stream, only).run())
             reading.add_done_callback(lambda _: follower.nudge())
             try:
                 await self._tell(call, stream, follower, reading)
             finally:
                 reading.cancel()
+
+    def _commands(self, call: Call, stream: Stream, only: str | None) -> _Commands:
+        return _Commands(call, self._service, stream, only, self._guard, self._settings)
 
     async def _tell(self, call: Call, stream: Stream, follower: Follower, reading: asyncio.Task[int | None]) -> None:
         code: int | None = DONE
@@ -93,15 +98,19 @@ class Sockets:
 class _Commands:
     """The reading half of one socket. `only` is its operation, where it has just one."""
 
-    def __init__(self, call: Call, service: Service, stream: Stream, only: str | None, guard: Guard) -> None:
+    def __init__(
+        self, call: Call, service: Service, stream: Stream, only: str | None, guard: Guard, settings: Settings
+    ) -> None:
         self._call = call
         self._service = service
         self._stream = stream
         self._follower = stream.follower
         self._only = only
         self._guard = guard
-        self._allowance = float(BURST)
-        self._counted = 0.0
+        self._largest = settings.message_limit
+        self._rate = settings.message_rate
+        time = asyncio.get_running_loop().time
+        self._throttle = Throttle(self._rate.quota, self._rate.window, time) if self._rate.quota else None
 
     async def run(self) -> int | None:
         """Take commands until the client goes; gives the code to close with, None where it has closed itself."""
@@ -109,21 +118,14 @@ class _Commands:
             text = received.get("text")
             if (
                 len(text.encode("utf-8", "surrogatepass") if text is not None else received.get("bytes") or b"")
-                > MESSAGE_LIMIT
+                > self._largest
             ):
                 return TOO_LARGE
-            if not self._may_ask():
-                await self._refuse(TooManyMessages(f"More than {RATE:g} commands a second."), None)
+            if self._throttle is not None and self._throttle.take(""):
+                await self._refuse(TooManyMessages(f"More commands than {self._rate}."), None)
                 return TOO_FAST
             await self._take(text)
         return None
-
-    def _may_ask(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        self._allowance = min(self._allowance + (now - self._counted) * RATE, BURST)
-        self._counted = now
-        self._allowance -= 1
-        return self._allowance >= 0
 
     async def _take(self, text: str | None) -> None:
         command: Any = {}

@@ -40,8 +40,9 @@ async def tell(
     if follower.over and not follower.interrupted:
         await call.empty(204)
         return
+    pulse.check(call.caller)
     call.started = True  # also while the server stops: an EventSource that is refused would never come back
-    await call.send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
+    await call.send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *call.pace]})
     if call.scope["method"] == "HEAD":
         await call.send({"type": "http.response.body", "body": b""})
         return

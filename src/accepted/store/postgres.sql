@@ -56,6 +56,11 @@ SELECT wanted.type, later.due_at FROM unnest($1::text[]) AS wanted (type) CROSS 
 -- How many operations of these types run, over all owners and workers.
 SELECT type, sum(number)::bigint FROM accepted.tally WHERE type = ANY($1::text[]) AND status = 'PROCESSING' GROUP BY type;
 
+-- name: standing
+-- How many operations of owners wait, and how many run, over all types: as far as others have committed, for nobody waits for that.
+SELECT owner, status, sum(number)::bigint FROM accepted.tally
+WHERE owner = ANY($1::text[]) AND status IN ('PENDING', 'PROCESSING') GROUP BY owner, status;
+
 -- name: held
 -- What workers hold.
 SELECT worker, id, record FROM accepted.operation WHERE worker = ANY($1::text[]);

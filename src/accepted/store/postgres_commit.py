@@ -20,7 +20,7 @@ import msgspec
 from ..contract.delivery import Delivery
 from ..contract.fold import fold
 from ..contract.ledger import Changes, DueDeliveries, Facts, KeyId, KeyRow, Needs, needs
-from ..contract.operation import Now, Operation
+from ..contract.operation import Now, Operation, Status
 from ..contract.transition import ClaimDeliveries, Transition
 from .clock import Clock
 from .postgres_connect import CONFLICTS, LOST, connect, hang_up, is_bug, unavailable
@@ -184,6 +184,9 @@ async def load(connection: Any, wanted: Needs, clock: Clock) -> tuple[Now, Facts
         facts.next_due = dict(await connection.fetch(SQL["next_due"], list(wanted.due), now.wall))
     if wanted.running:
         facts.running.update(dict(await connection.fetch(SQL["running"], list(wanted.running))))
+    if wanted.owners:
+        for owner, status, number in await connection.fetch(SQL["standing"], list(wanted.owners)):
+            facts.standing[owner, Status(status)] = number
     await _load_bites(connection, facts, wanted, now)
     facts.due_deliveries = [
         await _load_due_deliveries(connection, facts, claim, now) for claim in wanted.due_deliveries

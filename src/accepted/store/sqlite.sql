@@ -32,6 +32,10 @@ SELECT due_at FROM operation WHERE type = ? AND due_at > ? ORDER BY due_at LIMIT
 -- How many operations of a type run, over all owners and workers.
 SELECT sum(number) FROM tally WHERE type = ? AND status = 'PROCESSING';
 
+-- name: standing
+-- How many operations of an owner wait, and how many run, over all types.
+SELECT status, sum(number) FROM tally WHERE owner = ? AND status IN ('PENDING', 'PROCESSING') GROUP BY status;
+
 -- name: held
 -- What a worker holds.
 SELECT id, record FROM operation WHERE worker = ?;

@@ -136,9 +136,7 @@ def load(connection: apsw.Connection, wanted: Needs, now: Now) -> Facts:
         facts.holdings[worker] = _take(facts, connection.execute(SQL["held"], (worker,)))
     for type, room in wanted.due.items():
         _load_due(connection, facts, type, room, now)
-    for type in wanted.running:
-        row: Any = connection.execute(SQL["running"], (type,)).fetchone()
-        facts.running[type] = row[0] or 0
+    _load_numbers(connection, facts, wanted)
     if wanted.orphans:
         limit = (now.tick, wanted.orphans)
         orphans = _take(facts, connection.execute(SQL["orphans"], limit))
@@ -149,6 +147,16 @@ def load(connection: apsw.Connection, wanted: Needs, now: Now) -> Facts:
         _take_deliveries(facts, connection.execute(SQL["deliveries_of"], (_encode(list(wanted.deliveries)).decode(),)))
     facts.due_deliveries = [_load_due_deliveries(connection, facts, claim, now) for claim in wanted.due_deliveries]
     return facts
+
+
+def _load_numbers(connection: apsw.Connection, facts: Facts, wanted: Needs) -> None:
+    """What the tally knows."""
+    for type in wanted.running:
+        row: Any = connection.execute(SQL["running"], (type,)).fetchone()
+        facts.running[type] = row[0] or 0
+    for owner in wanted.owners:
+        for status, number in connection.execute(SQL["standing"], (owner,)):
+            facts.standing[owner, Status(status)] = number
 
 
 def _load_due(connection: apsw.Connection, facts: Facts, type: str, room: int, now: Now) -> None:
