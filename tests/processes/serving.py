@@ -27,9 +27,11 @@ ACCEPTED = [sys.executable, "-m", "accepted.cli"]
 
 
 def environment(changes: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a server: nothing of the tester's own settings, but these."""
+    """The environment of a server: nothing of the tester's own settings, but these. Tests look more often than clients
+    may.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ACCEPTED_", "PROMETHEUS_"))}
-    return {**kept, "PYTHONUNBUFFERED": "1", **changes}
+    return {**kept, "PYTHONUNBUFFERED": "1", "ACCEPTED_POLL_MINIMUM": "0", **changes}
 
 
 def run(*arguments: str, settings: Mapping[str, str] = MappingProxyType({})) -> subprocess.CompletedProcess[str]:
