@@ -159,14 +159,19 @@ class Fetcher:
 
     def _read(self, total: int | None) -> Talk[Lost | None]:
         yield Tell((self._there, total))
-        while part := (yield Read(self._terms.timeout)):
+        while total is None or self._there < total:
+            part = yield Read(self._terms.timeout)
             if isinstance(part, Lost):
                 return part
+            if not part:
+                return None if total is None else Lost(f"{self._there} bytes of {total}")
             yield Call(partial(self._sink.write, part))
             self._there += len(part)
             yield Tell((self._there, total))
-        short = total is not None and self._there != total
-        return Lost(f"{self._there} bytes of {total}") if short else None
+        yield Close()
+        if self._there > total:
+            raise UnexpectedAnswer(f"{self._url} gives more than the {total} bytes it has announced")
+        return None
 
 
 def _version(answer: Answer) -> str:
