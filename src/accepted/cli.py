@@ -1,6 +1,7 @@
 """The command line. Each command is loaded when it is asked for, so that `accepted --help` starts at once.
 
-Exit codes: 0 fine, 2 bad usage or refused configuration, 1 failure.
+Exit codes: 0 fine, 2 bad usage or refused configuration, 1 failure; those that speak to a server say more by theirs
+(command/remote.py).
 """
 
 from __future__ import annotations
@@ -25,10 +26,21 @@ COMMANDS: dict[str, _Entry] = {
     "worker": _Entry("server", "Run an app's operations in this process, without HTTP."),
     "web": _Entry("server", ""),
     "demo": _Entry("server", "Serve the demo: reports, imports and exports on grocery transactions."),
+    "submit": _Entry("order", "Start an operation on a server."),
+    "watch": _Entry("watch", "Follow operations to their end."),
+    "get": _Entry("look", "Say how operations are."),
+    "list": _Entry("look", "List operations, newest first."),
+    "logs": _Entry("look", "Print an operation's log, and follow it."),
+    "download": _Entry("look", "Bring a result into a file."),
+    "cancel": _Entry("order", "Cancel operations."),
+    "retry": _Entry("order", "Do again what failed or was cancelled."),
     "migrate": _Entry("database", "Bring a database's schema up to date."),
     "check-history": _Entry("history", "Hold what clients saw and functions did against the guarantees."),
     "doctor": _Entry("database", "Say what is wrong with a set-up."),
 }
+
+
+_FUNCTIONS = {"list": "list_operations"}  # where the command's name is already that of something else
 
 
 class _Commands(click.Group):
@@ -41,7 +53,7 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f".command.{COMMANDS[cmd_name].module}", __package__)
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        command: click.Command = getattr(module, _FUNCTIONS.get(cmd_name, cmd_name.replace("-", "_")))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

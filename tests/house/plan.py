@@ -48,7 +48,9 @@ ORDERS: dict[str, tuple[str, ...]] = {
         "committer", "feed", "estimate", "mailbox", "artifact", "model",
     ),
     "testing": ("plugin", "bridge", "crash", "rehearsal", "inbox", "clock"),
-    "command": ("server", "database", "history", "option"),
+    "command": (
+        "order", "look", "watch", "bars", "pace", "remote", "terminal", "server", "database", "history", "option",
+    ),
     "history": ("verdict", "promises", "readings", "streams", "attempts", "day", "record"),
     "client": (
         "asynchronous", "blocking", "application", "exchange", "conversation", "following", "logbook", "fetching",

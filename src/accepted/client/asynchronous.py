@@ -73,7 +73,7 @@ class AsyncClient:
         return AsyncOperation(self, await self.run(talk))
 
     def operation(self, id: str) -> AsyncOperation:
-        """An operation by its id. Nothing is asked of the server yet."""
+        """An operation by its id or its status URL. Nothing is asked of the server yet."""
         return AsyncOperation(self, self.conversation.site.place(id))
 
     def resume(self, token: str) -> AsyncOperation:
@@ -150,6 +150,11 @@ class AsyncOperation:
     def id(self) -> str:
         """`op-...`"""
         return self._place.id
+
+    @property
+    def url(self) -> str:
+        """Its status URL."""
+        return self._place.url
 
     @property
     def state(self) -> State | None:

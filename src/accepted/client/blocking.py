@@ -66,7 +66,7 @@ class Client:
         return Operation(self, self.run(talk))
 
     def operation(self, id: str) -> Operation:
-        """An operation by its id. Nothing is asked of the server yet."""
+        """An operation by its id or its status URL. Nothing is asked of the server yet."""
         return Operation(self, self.conversation.site.place(id))
 
     def resume(self, token: str) -> Operation:
@@ -117,6 +117,11 @@ class Operation:
     def id(self) -> str:
         """`op-...`"""
         return self._place.id
+
+    @property
+    def url(self) -> str:
+        """Its status URL."""
+        return self._place.url
 
     @property
     def state(self) -> State | None:

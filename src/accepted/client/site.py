@@ -10,7 +10,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 import msgspec
 
@@ -62,7 +62,9 @@ class Site:
         return path if "://" in path else f"{self.url}/{path.lstrip('/')}"
 
     def place(self, id: str) -> Place:
-        """Where the operation with this id lives, by the contract's own paths."""
+        """Where the operation with this id lives, by the contract's own paths; `id` may be its status URL too."""
+        if "://" in id:
+            return Place(id, unquote(urlsplit(id).path.rstrip("/").rpartition("/")[2]))
         return Place(self.at(f"operations/{quote(id, safe='')}"), id)
 
     def token(self, place: Place) -> str:
