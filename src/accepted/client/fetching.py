@@ -43,7 +43,7 @@ class Sink:
         if self._path.is_dir():
             self._path /= safe_name(answer.headers.get("content-disposition", "")) or self._name
             if self._path.exists():
-                raise FileExistsError(f"{self._path} is there already; name another file")
+                raise FileExistsError(f"{self._path} is there already; name the file to write")
         mark = hashlib.sha256(version.encode()).hexdigest()[:12] if version else str(os.getpid())
         self._part = self._path.with_name(f"{self._path.name}.{mark}.part")
         self._file = self._part.open("ab" if version else "wb")

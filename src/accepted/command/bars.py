@@ -107,7 +107,7 @@ class Bars:
         mark: Text | Spinner = self._spinner if state.status == "PROCESSING" else _mark(state.status)
         title = Text.assemble((self._names[id] or "operation", "bold"), " ", (clean(id)[-8:], "dim"))
         percentage = state.progress.percentage if state.progress else None
-        bar = _bar(percentage, pulse=state.status == "PROCESSING", done=state.ended)
+        bar = _bar(percentage, pulse=state.status == "PROCESSING", done=state.succeeded)
         table.add_row(mark, title, bar, _percent(percentage), self._tail(view))
         for phase in _phases(state) if phases else ():
             table.add_row("", *_phase_cells(phase, state, view.pace))

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ..contract.operation import Status
-from .remote import Remote, complete_id, operation_id, remote_options
+from .remote import SOON, Remote, complete_id, operation_id, remote_options
 from .terminal import as_json, clean, clean_lines, day, is_terminal, moment, say, span, status
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from ..client import Job, LogLine, State
 
 
@@ -118,7 +120,7 @@ def logs(remote: Remote, id: str, follow: bool) -> None:
     with Client(**remote.options(id)) as client:  # first whether it is there: a typing error is told soon
         client.operation(operation_id(id)).status()
     try:
-        with Client(**remote.options(id, 300 if follow else 5)) as client:
+        with Client(**remote.options(id, 300 if follow else SOON)) as client:
             operation = client.operation(operation_id(id))
             operation.status()  # its links say where its log is
             for line in operation.logs(follow=follow):
@@ -156,23 +158,26 @@ def download(remote: Remote, id: str, output: Path) -> None:
 
 
 class _Meter:
-    """A bar of bytes on a terminal; nothing elsewhere."""
+    """A bar of bytes on a terminal, from the first byte on; nothing elsewhere."""
 
     def __init__(self, remote: Remote) -> None:
         self._shown = is_terminal() and not remote.json
+        self._progress: Progress | None = None
 
     def __enter__(self) -> Callable[[int, int | None], object]:
-        if not self._shown:
-            return lambda there, of: None
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+        return self._seen if self._shown else lambda there, of: None
 
-        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True))
-        task = self._progress.add_task("", total=None)
-        self._progress.start()
-        return lambda there, of: self._progress.update(task, completed=there, total=of)
+    def _seen(self, there: int, of: int | None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TimeRemainingColumn, TransferSpeedColumn
+
+        if self._progress is None:
+            columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+            self._progress = Progress(*columns, console=Console(stderr=True))
+            self._progress.add_task("", total=None)
+            self._progress.start()
+        self._progress.update(TaskID(0), completed=there, total=of)
 
     def __exit__(self, *_: object) -> None:
-        if self._shown:
+        if self._progress is not None:
             self._progress.stop()

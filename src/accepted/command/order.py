@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from .remote import Remote, complete_id, operation_id, remote_options
-from .terminal import as_json, clean, is_terminal, plain_json, say, span, status
+from .terminal import as_json, clean, is_terminal, plain_json, say, status
 from .watch import code, follow
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _told(remote: Remote, operation: Operation, end: State) -> None:
         say(f"{clean(operation.id)} {status(end.status)}{': ' if why else ''}{clean(why)}")
         if error.get("retryable"):
             after = error.get("retryAfter")
-            later = f" (not before {span(after)} have passed)" if isinstance(after, int | float) else ""
+            later = f" (it starts after {after:g} s)" if isinstance(after, int | float) else ""
             say(f"  To do it again: accepted retry {clean(operation.id)}{later}")
     elif "mediaType" in (end.result or {}):
         say(f"Its result is a file: accepted download {clean(operation.id)}")

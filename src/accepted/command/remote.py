@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from ..client import ClientError
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-SOON = 5.0  # seconds for which a command tries to reach a server at all
+_ID = re.compile(r"[\w-]+", re.ASCII)  # what a server may put into a shell
+SOON = 3.0  # seconds for which a command tries to reach a server at all
 ENDS = {"COMPLETED": 0, "FAILED": 3, "CANCELLED": 4, "COMPLETED_WITH_ERRORS": 5}
 
 
@@ -112,7 +114,7 @@ def complete_id(context: click.Context, parameter: click.Parameter, incomplete: 
     return [
         CompletionItem(job.operation_id, help=clean(f"{job.type} {job.status}"))
         for job in jobs
-        if job.operation_id.startswith(incomplete)
+        if job.operation_id.startswith(incomplete) and _ID.fullmatch(job.operation_id)
     ]
 
 
