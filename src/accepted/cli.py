@@ -36,6 +36,7 @@ COMMANDS: dict[str, _Entry] = {
     "retry": _Entry("order", "Do again what failed or was cancelled."),
     "migrate": _Entry("database", "Bring a database's schema up to date."),
     "check-history": _Entry("history", "Hold what clients saw and functions did against the guarantees."),
+    "reseal": _Entry("secret", "Seal the secrets of webhooks with a new key."),
     "doctor": _Entry("database", "Say what is wrong with a set-up."),
 }
 

@@ -126,7 +126,7 @@ class Service:
             progress=registered.progress,
             key=key,
             trace=trace,
-            webhook=webhook,
+            webhook=self._node.vault.sealed(webhook) if webhook is not None else None,
             share=self._admission.share(owner),
         )
         try:

@@ -8,6 +8,7 @@ a test compares them.
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -75,6 +76,32 @@ def rate(value: str | Rate) -> Rate:
     if not slash or not 1 <= (span := seconds(window)) <= 86_400:
         raise ValueError(f'not a rate: {value!r}; write it as "600/1m" with a time from 1 s to a day, or off')
     return Rate(count(quota), span)
+
+
+class SecretKey(msgspec.Struct, frozen=True):
+    """32 bytes that nobody is shown."""
+
+    value: bytes
+
+    def __repr__(self) -> str:
+        """Without the key: settings may end up in a log."""
+        return "SecretKey(***)"
+
+
+def secret_keys(value: str | list[str] | tuple[str | SecretKey, ...]) -> tuple[SecretKey, ...]:
+    """Keys in base64, 32 bytes each. ValueError says which one is none, but never what it was."""
+    given = value.split(",") if isinstance(value, str) else value
+    return tuple(key if isinstance(key, SecretKey) else _secret_key(key, n) for n, key in enumerate(given, 1) if key)
+
+
+def _secret_key(text: str, number: int) -> SecretKey:
+    try:
+        key = base64.b64decode(text.strip().translate(str.maketrans("-_", "+/")), validate=True)
+    except (ValueError, TypeError):
+        key = b""
+    if len(key) != 32:
+        raise ValueError(f"key {number} is not 32 bytes in base64; `openssl rand -base64 32` makes one")
+    return SecretKey(key)
 
 
 def names(value: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
@@ -188,6 +215,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_allow_networks: Annotated[
         tuple[Network, ...], Knob(networks, "Development: networks that webhooks may go to though they are not public.")
     ] = ()
+    secret_keys: Annotated[
+        tuple[SecretKey, ...],
+        Knob(secret_keys, "Keys that seal webhooks' secrets in the database, the newest first; 32 bytes in base64."),
+    ] = ()
     notify: Annotated[bool, Knob(flag, "Hints between processes; off: they look once a second.")] = True
     log_format: Annotated[str, Knob(str, "What `accepted serve` logs: text or json.")] = "text"
 
@@ -243,5 +274,7 @@ def _check(settings: Settings, source: Mapping[str, str]) -> None:
         raise InvalidSetting(f"{source['log_format']}: is text or json")
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise InvalidSetting(f"{source['database']}: starts with sqlite:/// or postgresql://")
+    if settings.secret_keys and find_spec("cryptography") is None:
+        raise InvalidSetting(f"{source['secret_keys']}: needs cryptography: pip install 'accepted[encryption]'")
     if settings.database.startswith("postgres") and find_spec("asyncpg") is None:
         raise InvalidSetting(f"{source['database']}: PostgreSQL needs asyncpg: pip install 'accepted[postgres]'")

@@ -38,18 +38,19 @@ ORDERS: dict[str, tuple[str, ...]] = {
         "policy",
     ),
     "store": (
-        "move", "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_schema", "postgres",
-        "postgres_hints", "postgres_read", "postgres_commit", "postgres_save", "postgres_schema", "postgres_connect",
-        "beacon", "protocol", "clock", "turnstile", "queries", "migrations",
+        "move", "reseal", "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_schema",
+        "postgres", "postgres_hints", "postgres_read", "postgres_commit", "postgres_save", "postgres_schema",
+        "postgres_connect", "beacon", "protocol", "clock", "turnstile", "queries", "migrations",
     ),
     "engine": (
         "node", "worker", "child", "runner", "isolation", "execution", "result", "registry", "attempt", "delivery",
-        "sender", "exchange", "lane", "sweeper", "metrics", "journal", "follower", "relay", "channel", "admission",
-        "committer", "feed", "estimate", "mailbox", "artifact", "model",
+        "sender", "vault", "exchange", "lane", "sweeper", "metrics", "journal", "follower", "relay", "channel",
+        "admission", "committer", "feed", "estimate", "mailbox", "artifact", "model",
     ),
     "testing": ("plugin", "bridge", "crash", "rehearsal", "inbox", "clock"),
     "command": (
-        "order", "look", "watch", "bars", "pace", "remote", "terminal", "server", "database", "history", "option",
+        "order", "look", "watch", "bars", "pace", "remote", "terminal", "secret", "server", "database", "history",
+        "option",
     ),
     "history": ("verdict", "promises", "readings", "streams", "attempts", "day", "record"),
     "client": (

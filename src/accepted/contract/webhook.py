@@ -28,13 +28,17 @@ _MEMBERS = frozenset({"url", "events", "secret", "secrets"})
 
 
 class Registration(msgspec.Struct, frozen=True):
-    """Where to deliver what, and how to sign it. `secrets` has one or, newest first, two; `base` begins all URLs."""
+    """Where to deliver what, and how to sign it. `secrets` has one or, newest first, two; `base` begins all URLs.
+
+    Where it is `sealed`, they are not what signs, but what the engine's vault makes of it to be stored.
+    """
 
     url: str
     events: tuple[str, ...]
     secrets: tuple[str, ...]
     base: str
     authority: str
+    sealed: bool = False
 
     def __repr__(self) -> str:
         """Without the secrets: a record may end up in a log."""

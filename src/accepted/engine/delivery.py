@@ -31,6 +31,7 @@ from .exchange import Undelivered
 from .feed import Feed
 from .lane import AT_ONCE, Claimed, Lane
 from .sender import FORBIDDEN, Sender
+from .vault import Sealed, Vault
 
 log = logging.getLogger("accepted.webhook")
 
@@ -38,6 +39,7 @@ LOOK_INTERVAL = 1.0
 CLAIM = 4  # times the time-out of a try: one to begin it, one for itself, one to write it down, and one to spare
 LAST_WORDS = 1.0
 INTERNAL = "internal-error"
+SEALED = "secret-not-available"
 
 
 class Deliverer:
@@ -51,6 +53,7 @@ class Deliverer:
         self._timeout = settings.webhook_timeout
         rules = Rules(settings.webhook_allow_http, settings.webhook_allow_networks)
         self.sender = Sender(rules, settings.webhook_timeout)
+        self._vault = Vault(settings.secret_keys)
         self._lanes: dict[str, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._wanted = asyncio.Event()
@@ -198,10 +201,14 @@ class Deliverer:
             return None
         body = wire.encode(wire.webhook_document(delivery, operation, registration.base))
         try:
+            registration = self._vault.opened(registration)
             target = check_url(registration.url, self.sender.rules)
             head = await self.sender.send(target, signed(delivery, registration, body, now // 1000), body)
         except Undelivered as undelivered:
             return Answer(now, error=undelivered.word)
+        except Sealed as error:
+            log.error("%s cannot be signed: %s", delivery.id, error)
+            return Answer(now, error=SEALED)
         except Refusal:  # the rules have changed since it was registered
             return Answer(now, error=FORBIDDEN)
         return Answer(now, head.status_code, retry_after=head.retry_after)

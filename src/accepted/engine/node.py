@@ -26,6 +26,7 @@ from .metrics import Metrics
 from .registry import Registry
 from .relay import Relay
 from .sweeper import Sweeper
+from .vault import Vault
 from .worker import Worker
 
 log = logging.getLogger("accepted.engine")
@@ -54,6 +55,7 @@ class Node:
         self.committer = Committer(store, self.feed, queue_limit=settings.queue_limit)
         self.estimator = Estimator(store, settings.poll_minimum)
         self.admission = Admission(store, settings, self.estimator, self.clock)
+        self.vault = Vault(settings.secret_keys)
         self.failed = asyncio.Event()
         self.draining = False
         self.sweeper = Sweeper(self.committer, settings, self.clock)

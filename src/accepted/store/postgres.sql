@@ -131,6 +131,14 @@ SELECT body FROM accepted.payload WHERE operation = $1 AND name = $2;
 -- What attempts of the named operations start from. Not their webhooks: secrets go to nobody who has no use for them.
 SELECT operation, name, body FROM accepted.payload WHERE operation = ANY($1::text[]) AND name IN ('input', 'checkpoint');
 
+-- name: webhooks
+-- What is registered for webhooks, behind (operation, limit); locked, for it is to be rewritten.
+SELECT operation, body FROM accepted.payload WHERE name = 'webhook' AND operation > $1 ORDER BY operation LIMIT $2 FOR UPDATE;
+
+-- name: rewrite_webhook
+-- The same in another form, by (body, operation).
+UPDATE accepted.payload SET body = $1 WHERE operation = $2 AND name = 'webhook';
+
 -- name: put_delivery
 -- Deliveries, new or changed.
 INSERT INTO accepted.delivery (operation, id, host, due_at, record)

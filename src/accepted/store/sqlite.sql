@@ -95,6 +95,14 @@ SELECT body FROM payload WHERE operation = ? AND name = ?;
 SELECT operation, name, body FROM payload
 WHERE operation IN (SELECT value FROM json_each(?)) AND name IN ('input', 'checkpoint');
 
+-- name: webhooks
+-- What is registered for webhooks, behind (operation, limit).
+SELECT operation, body FROM payload WHERE name = 'webhook' AND operation > ? ORDER BY operation LIMIT ?;
+
+-- name: rewrite_webhook
+-- The same in another form, by (body, operation).
+UPDATE payload SET body = ? WHERE operation = ? AND name = 'webhook';
+
 -- name: put_delivery
 -- A delivery, new or changed.
 INSERT INTO delivery (operation, id, host, due_at, record) VALUES (?, ?, ?, ?, ?)

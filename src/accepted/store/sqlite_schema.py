@@ -19,10 +19,11 @@ from .protocol import StoreFull, StoreUnavailable
 from .queries import Migration, migrations, statements
 
 SQL = statements("sqlite")
+BUSY_TIMEOUT = 5_000  # milliseconds
 WAL_LIMIT = 64 * 1024 * 1024
 
 _PRAGMAS = f"""
-PRAGMA busy_timeout = 5000;
+PRAGMA busy_timeout = {BUSY_TIMEOUT};
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA wal_autocheckpoint = 0;
