@@ -17,7 +17,7 @@ import click
 from .contract.operation import Status
 from .logs import escaped
 from .serve import check_database, load_app
-from .settings import InvalidSetting, Settings, load
+from .settings import InvalidSetting, Settings, knobs, load
 from .store.clock import Clock
 from .store.protocol import StoreUnavailable
 from .store.queries import migrations
@@ -70,21 +70,22 @@ def examine(app: str | None) -> Iterator[Finding]:
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
-    if "*" in settings.allowed_hosts:
-        yield Finding(WARNING, "allowed_hosts is *: pages that rebind DNS can reach this server; name its hosts")
-    if settings.lease_ttl < 5:
-        yield Finding(
-            WARNING, f"lease_ttl is {settings.lease_ttl:g} s: an ordinary pause of a worker may cost it its work"
-        )
+    for name, knob in knobs().items():
+        value = getattr(settings, name)
+        if knob.danger is not None and knob.danger.found(value):
+            yield Finding(WARNING, f"{name} is {_shown(value)}: {knob.danger.why}")
     if settings.lease_ttl < settings.scan_interval:
         yield Finding(WARNING, "scan_interval is longer than lease_ttl: orphans wait for the scan")
-    if settings.webhook_allow_http:
-        yield Finding(WARNING, "webhook_allow_http is on: webhooks go over plain http; this is for development")
-    if settings.webhook_allow_networks:
-        networks = ", ".join(map(str, settings.webhook_allow_networks))
-        yield Finding(WARNING, f"webhook_allow_networks: clients can make this server send requests to {networks}")
     if not settings.public_url:
         yield Finding(FINE, "public_url is empty: links are relative to the server")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "empty"
+    return f"{value:g} s" if isinstance(value, float) else str(value)  # all of them are spans
 
 
 def _app(target: str) -> tuple[Any, Finding]:

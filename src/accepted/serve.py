@@ -80,6 +80,9 @@ def check_database(settings: Settings, asked: str | None = None) -> None:
     """Raises `Refused` for a database that no process could open, or that is not the one asked for."""
     if asked not in {None, settings.database}:
         raise Refused(f"The app names its own database, {without_password(settings.database)}; leave out --database.")
+    for file in filter(None, (settings.tls_cert, settings.tls_key)):
+        if not os.access(file, os.R_OK):
+            raise Refused(f"The file {file} for TLS is missing or cannot be read.")
     path = settings.database.removeprefix("sqlite:///")
     if path == settings.database:
         return  # PostgreSQL: asking is connecting
@@ -164,7 +167,7 @@ def serve(
     try:
         children = [Child(web, environment, (alive_read, listener.fileno()))]
         children += [Child([*base, "worker", target], environment, (alive_read,)) for _ in range(workers)]
-        on_ready(_url(listener, host))
+        on_ready(_url(listener, host, "https" if settings.tls_cert else "http"))
         code = _keep_running(children, stop)
         _end(children, stop, settings.drain_timeout + STOP_PATIENCE, listener)
         return code
@@ -229,10 +232,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket, host: str) -> str:
+def _url(listener: socket.socket, host: str, scheme: str) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # what a client can say, and we answer to
     name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{listener.getsockname()[1]}"
+    return f"{scheme}://{name}:{listener.getsockname()[1]}"
 
 
 def _forget_metrics(pid: int) -> None:

@@ -8,12 +8,10 @@ a test compares them.
 
 from __future__ import annotations
 
-import base64
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
-from ipaddress import ip_network
 from typing import Annotated, Any, get_args, get_type_hints
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,103 +19,26 @@ import msgspec
 
 from .contract.address import Network
 from .contract.policy import seconds
-
-_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?")
-_FACTORS = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+from .knob import (
+    Danger,
+    Knob,
+    Rate,
+    SecretKey,
+    count,
+    flag,
+    longer,
+    names,
+    networks,
+    off,
+    rate,
+    secret_keys,
+    size,
+    url,
+)
 
 
 class InvalidSetting(ValueError):
     """A setting has a value it cannot have; the message names it and where it came from."""
-
-
-def size(value: str | int) -> int:
-    """Bytes of "64KiB", "1MiB", "1GiB" or a number."""
-    match = _SIZE.fullmatch(str(value).strip())
-    if match is None or isinstance(value, bool):
-        raise ValueError(f'not a size: {value!r}; write it as "64KiB", "1MiB" or a number of bytes')
-    return int(match[1]) * _FACTORS[match[2]]
-
-
-def flag(value: str | bool) -> bool:
-    """True or False, as people write it."""
-    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    word = str(value).strip().lower()
-    if word not in words:
-        raise ValueError(f"not yes or no: {value!r}")
-    return words[word]
-
-
-def count(value: str | int) -> int:
-    """A whole number, at least 1."""
-    number = int(value)
-    if isinstance(value, bool) or number < 1 or number != float(value):
-        raise ValueError(f"not a whole number from 1: {value!r}")
-    return number
-
-
-class Rate(msgspec.Struct, frozen=True):
-    """So many, at most, in so many seconds; a quota of 0 is no limit."""
-
-    quota: int
-    window: float
-
-    def __str__(self) -> str:
-        """As it is written."""
-        return f"{self.quota}/{self.window:g}s" if self.quota else "off"
-
-
-def rate(value: str | Rate) -> Rate:
-    """A rate of "600/1m", a count and a time; "off" for none."""
-    if isinstance(value, Rate):
-        return value
-    quota, slash, window = str(value).strip().partition("/")
-    if quota == "off":
-        return Rate(0, 1.0)
-    if not slash or not 1 <= (span := seconds(window)) <= 86_400:
-        raise ValueError(f'not a rate: {value!r}; write it as "600/1m" with a time from 1 s to a day, or off')
-    return Rate(count(quota), span)
-
-
-class SecretKey(msgspec.Struct, frozen=True):
-    """32 bytes that nobody is shown."""
-
-    value: bytes
-
-    def __repr__(self) -> str:
-        """Without the key: settings may end up in a log."""
-        return "SecretKey(***)"
-
-
-def secret_keys(value: str | list[str] | tuple[str | SecretKey, ...]) -> tuple[SecretKey, ...]:
-    """Keys in base64, 32 bytes each. ValueError says which one is none, but never what it was."""
-    given = value.split(",") if isinstance(value, str) else value
-    return tuple(key if isinstance(key, SecretKey) else _secret_key(key, n) for n, key in enumerate(given, 1) if key)
-
-
-def _secret_key(text: str, number: int) -> SecretKey:
-    try:
-        key = base64.b64decode(text.strip().translate(str.maketrans("-_", "+/")), validate=True)
-    except (ValueError, TypeError):
-        key = b""
-    if len(key) != 32:
-        raise ValueError(f"key {number} is not 32 bytes in base64; `openssl rand -base64 32` makes one")
-    return SecretKey(key)
-
-
-def names(value: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    """A list of words."""
-    parts = value.split(",") if isinstance(value, str) else value
-    return tuple(part.strip() for part in parts if part.strip())
-
-
-def networks(value: str | list[str] | tuple[str, ...]) -> tuple[Network, ...]:
-    """A list of networks such as 10.0.0.0/8."""
-    return tuple(ip_network(name) for name in names(value))
-
-
-def url(value: str) -> str:
-    """A text without a slash at its end."""
-    return str(value).rstrip("/")
 
 
 def without_password(url: str) -> str:
@@ -130,13 +51,6 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=query))
 
 
-class Knob(msgspec.Struct, frozen=True):
-    """How a setting is read, and what it means in one sentence."""
-
-    read: Callable[[Any], Any]
-    meaning: str
-
-
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings, read and checked."""
 
@@ -146,7 +60,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: Annotated[
         str, Knob(url, "What links start with, such as https://api.example.com; empty: relative links.")
     ] = ""
-    allowed_hosts: Annotated[tuple[str, ...], Knob(names, "Host names this server answers to; * is any.")] = (
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Knob(
+            names,
+            "Host names this server answers to; * is any.",
+            Danger(lambda hosts: "*" in hosts, "pages that rebind DNS can reach this server; name its hosts", "*"),
+        ),
+    ] = (
         "localhost",
         "127.0.0.1",
         "[::1]",
@@ -157,9 +78,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     trusted_proxies: Annotated[
         tuple[Network, ...],
-        Knob(networks, "Addresses or networks whose `Forwarded` and `X-Forwarded-*` headers are believed."),
+        Knob(
+            networks,
+            "Addresses or networks whose `Forwarded` and `X-Forwarded-*` headers are believed.",
+            Danger(
+                lambda trusted: any(network.prefixlen < 8 for network in trusted),
+                "everybody in there can say who they are, and which host they mean",
+                "0.0.0.0/0",
+            ),
+        ),
     ] = ()
-    lease_ttl: Annotated[float, Knob(seconds, "How long a silent worker keeps its operations.")] = 30.0
+    lease_ttl: Annotated[
+        float,
+        Knob(
+            seconds,
+            "How long a silent worker keeps its operations.",
+            Danger(lambda ttl: ttl < 5, "an ordinary pause of a worker may cost it its work", "2s"),
+        ),
+    ] = 30.0
     scan_interval: Annotated[
         float, Knob(seconds, "How often orphans, expired and forgotten operations are looked for.")
     ] = 5.0
@@ -171,12 +107,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Knob(seconds, "How long a cancelled function may take to stop, unless its decorator says.")
     ] = 2.0
     wait_limit: Annotated[float, Knob(seconds, "The longest `Prefer: wait`.")] = 60.0
-    body_limit: Annotated[int, Knob(size, "The largest request body.")] = 1 << 20
+    body_limit: Annotated[
+        int,
+        Knob(
+            size,
+            "The largest request body.",
+            Danger(lambda limit: limit > 64 << 20, "each body stands in memory whole, a few times over", "1GiB"),
+        ),
+    ] = 1 << 20
     head_limit: Annotated[int, Knob(size, "The largest head of a request: its path and headers.")] = 16 << 10
     head_lines: Annotated[int, Knob(count, "The most header lines of a request.")] = 64
-    head_timeout: Annotated[float, Knob(seconds, "How long the head of a request may take.")] = 10.0
-    body_timeout: Annotated[float, Knob(seconds, "How long the body of a request may take.")] = 30.0
-    send_timeout: Annotated[float, Knob(seconds, "How long an answer may wait for a client that does not read.")] = 30.0
+    head_timeout: Annotated[float, Knob(seconds, "How long the head of a request may take.", longer(60, "a head"))] = (
+        10.0
+    )
+    body_timeout: Annotated[float, Knob(seconds, "How long the body of a request may take.", longer(600, "a body"))] = (
+        30.0
+    )
+    send_timeout: Annotated[
+        float, Knob(seconds, "How long an answer may wait for a client that does not read.", longer(600, "a reader"))
+    ] = 30.0
     keep_alive: Annotated[float, Knob(seconds, "How long a connection may stay open between two requests.")] = 75.0
     connection_limit: Annotated[int, Knob(count, "How many connections a web process has at once.")] = 10_000
     connections_per_address: Annotated[
@@ -185,14 +134,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     result_limit: Annotated[int, Knob(size, "The largest value a function may return, as JSON.")] = 16 << 20
     artifact_limit: Annotated[int, Knob(size, "The largest artifact a function may return.")] = 1 << 30
     log_limit: Annotated[int, Knob(count, "The most log lines kept for one operation.")] = 10_000
-    poll_minimum: Annotated[float, Knob(seconds, "The shortest polling interval told to clients.")] = 1.0
+    poll_minimum: Annotated[
+        float,
+        Knob(
+            seconds,
+            "The shortest polling interval told to clients.",
+            Danger(lambda shortest: not shortest, "one operation may be polled as often as anybody likes", "0"),
+        ),
+    ] = 1.0
     queue_limit: Annotated[int, Knob(count, "How many submits may wait for the database before more get 503.")] = 5_000
     submit_rate: Annotated[
-        Rate, Knob(rate, "How often an owner may submit, retry or redeliver; what is unused is saved up to it.")
+        Rate,
+        Knob(
+            rate,
+            "How often an owner may submit, retry or redeliver; what is unused is saved up to it.",
+            off("one owner from submitting all the time"),
+        ),
     ] = Rate(6_000, 60.0)
-    read_rate: Annotated[Rate, Knob(rate, "How often an owner may poll, list, fetch or open a stream.")] = Rate(
-        60_000, 60.0
-    )
+    read_rate: Annotated[
+        Rate,
+        Knob(
+            rate,
+            "How often an owner may poll, list, fetch or open a stream.",
+            off("one owner from reading all the time"),
+        ),
+    ] = Rate(60_000, 60.0)
     web_nodes: Annotated[
         int, Knob(count, "How many web processes share the rates of an owner: each grants that part of them.")
     ] = 1
@@ -206,19 +172,41 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 100
     stream_limit: Annotated[int, Knob(count, "The same for all owners together.")] = 10_000
     message_limit: Annotated[int, Knob(size, "The largest command on a WebSocket.")] = 16 << 10
-    message_rate: Annotated[Rate, Knob(rate, "How often one WebSocket may send commands.")] = Rate(40, 4.0)
+    message_rate: Annotated[
+        Rate, Knob(rate, "How often one WebSocket may send commands.", off("one socket from commanding all the time"))
+    ] = Rate(40, 4.0)
     slots: Annotated[int, Knob(count, "How many operations one worker runs at once.")] = 32
     drain_timeout: Annotated[float, Knob(seconds, "How long running operations may go on after SIGTERM.")] = 5.0
     webhook_timeout: Annotated[float, Knob(seconds, "How long one try of a webhook may take.")] = 15.0
     webhook_concurrency: Annotated[int, Knob(count, "How many webhooks one process sends at once.")] = 128
-    webhook_allow_http: Annotated[bool, Knob(flag, "Development: webhooks may go to http URLs, on any port.")] = False
+    webhook_allow_http: Annotated[
+        bool,
+        Knob(
+            flag,
+            "Development: webhooks may go to http URLs, on any port.",
+            Danger(bool, "webhooks go over plain http; this is for development", "yes"),
+        ),
+    ] = False
     webhook_allow_networks: Annotated[
-        tuple[Network, ...], Knob(networks, "Development: networks that webhooks may go to though they are not public.")
+        tuple[Network, ...],
+        Knob(
+            networks,
+            "Development: networks that webhooks may go to though they are not public.",
+            Danger(len, "clients can make this server send requests into them", "10.0.0.0/8"),
+        ),
     ] = ()
     secret_keys: Annotated[
         tuple[SecretKey, ...],
-        Knob(secret_keys, "Keys that seal webhooks' secrets in the database, the newest first; 32 bytes in base64."),
+        Knob(
+            secret_keys,
+            "Keys that seal webhooks' secrets in the database, the newest first; 32 bytes in base64.",
+            Danger(lambda keys: not keys, "secrets of webhooks stand in the database as they are", ""),
+        ),
     ] = ()
+    tls_cert: Annotated[
+        str, Knob(str, "A certificate chain (PEM): `accepted serve` then speaks TLS, 1.2 or newer.")
+    ] = ""
+    tls_key: Annotated[str, Knob(str, "Its private key (PEM).")] = ""
     notify: Annotated[bool, Knob(flag, "Hints between processes; off: they look once a second.")] = True
     log_format: Annotated[str, Knob(str, "What `accepted serve` logs: text or json.")] = "text"
 
@@ -270,6 +258,8 @@ def _check(settings: Settings, source: Mapping[str, str]) -> None:
     for name in ("head_timeout", "body_timeout", "send_timeout", "keep_alive"):
         if getattr(settings, name) < 1:
             raise InvalidSetting(f"{source[name]}: under 1 s an ordinary pause of the network would end it")
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        raise InvalidSetting(f"{source['tls_cert']} and {source['tls_key']}: one needs the other")
     if settings.log_format not in {"text", "json"}:
         raise InvalidSetting(f"{source['log_format']}: is text or json")
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):

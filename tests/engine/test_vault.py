@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from accepted.engine.vault import Sealed, Vault
-from accepted.settings import InvalidSetting, SecretKey, load
+from accepted.knob import SecretKey
+from accepted.settings import InvalidSetting, load
 from tests.engine.outbox import SECRET, registration
 
 HOOK = registration("https://a.example/hook", secrets=(SECRET, "another secret, older"))

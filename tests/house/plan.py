@@ -13,6 +13,7 @@ FRONT_DOOR = "__init__"
 # From the ground up. A floor imports only floors below it; rooms of one floor do not import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("contract",),
+    ("knob",),
     ("store", "client", "settings", "version", "webhooks", "history"),
     ("engine",),
     ("service",),

@@ -9,7 +9,7 @@ import pytest
 
 from accepted.contract.webhook import Registration
 from accepted.engine.vault import Vault
-from accepted.settings import SecretKey
+from accepted.knob import SecretKey
 from accepted.store.postgres import PostgresStore
 from accepted.store.reseal import BITE, rewrite_database, rewrite_file
 from accepted.store.sqlite import SqliteStore

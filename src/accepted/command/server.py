@@ -20,9 +20,23 @@ DEMO = "accepted.demo:app"
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(0, 256), help="Worker processes.")
 @click.option("--insecure-no-auth", is_flag=True, help="Listen beyond this machine although anybody could use it.")
+@click.option("--tls-cert", metavar="FILE", help="Speak TLS with this certificate chain; else ACCEPTED_TLS_CERT.")
+@click.option("--tls-key", metavar="FILE", help="Its private key; else ACCEPTED_TLS_KEY.")
 @database_option
-def serve(app: str, host: str, port: int, workers: int, insecure_no_auth: bool, database: str | None) -> None:
+def serve(
+    app: str,
+    host: str,
+    port: int,
+    workers: int,
+    insecure_no_auth: bool,
+    tls_cert: str | None,
+    tls_key: str | None,
+    database: str | None,
+) -> None:
     """Serve APP (module:name): a web process and worker processes."""
+    for name, file in (("ACCEPTED_TLS_CERT", tls_cert), ("ACCEPTED_TLS_KEY", tls_key)):
+        if file is not None:
+            os.environ[name] = os.path.abspath(file)  # noqa: PTH100  (a path that stays one in other processes)
     _serve(app, host, port, workers, insecure_no_auth, database, hints=())
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from ..contract.webhook import Registration
-from ..settings import SecretKey
+from ..knob import SecretKey
 
 _NONCE = 12  # bytes; random, as NIST SP 800-38D, section 8.2.2, has it
 

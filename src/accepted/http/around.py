@@ -11,7 +11,7 @@ from ..engine.metrics import CONTENT_TYPE
 from ..engine.node import Node
 from ..store.protocol import StoreUnavailable
 from ..version import VERSION
-from .call import NO_STORE, NOSNIFF, Call
+from .call import NO_STORE, Call
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -73,7 +73,7 @@ class Around:
     async def metrics(self, call: Call) -> None:
         """`GET /metrics`, for Prometheus."""
         body = await self._node.metrics.exposition()
-        await call.answer(200, body, (b"content-type", CONTENT_TYPE.encode()), NO_STORE, NOSNIFF)
+        await call.answer(200, body, (b"content-type", CONTENT_TYPE.encode()), NO_STORE)
 
     async def problems(self, call: Call) -> None:
         """`GET /problems`: all of them."""
@@ -83,7 +83,7 @@ class Around:
         )
         head = '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Problems</title>'
         page = f"{head}<h1>Problems</h1><ul>{rows}</ul></html>\n"
-        await call.answer(200, page.encode(), _HTML, _CSP, NOSNIFF)
+        await call.answer(200, page.encode(), _HTML, _CSP)
 
     async def problem(self, call: Call) -> None:
         """`GET /problems/{slug}`: what a problem means, for a person."""
@@ -98,7 +98,7 @@ class Around:
             explanation=_marked_up(explanation),
             base=html.escape(call.base),
         )
-        await call.answer(200, page.encode(), _HTML, _CSP, NOSNIFF)
+        await call.answer(200, page.encode(), _HTML, _CSP)
 
 
 def _marked_up(text: str) -> str:

@@ -25,6 +25,9 @@ JSON = (b"content-type", b"application/json")
 PROBLEM = (b"content-type", b"application/problem+json")
 NO_STORE = (b"cache-control", b"no-store")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
+REFERRER = (b"referrer-policy", b"no-referrer")  # ids, and what a mount point may say, stay here
+SAFE: tuple[Header, ...] = (NOSNIFF, REFERRER)
+"""What stands on every answer."""
 VARY_PREFER = (b"vary", b"Prefer")
 _SINGLE = frozenset({b"host", b"origin", b"authorization", b"content-type", b"content-length", b"sec-websocket-key"})
 _PARAMETERS = 200  # a stream of a hundred operations may name each in one of its own
@@ -107,20 +110,20 @@ class Call:
 
     def json(self, status: int, document: Any, *headers: Header) -> Awaitable[None]:
         """Answer with a document."""
-        return self.answer(status, wire.encode(document), JSON, NO_STORE, NOSNIFF, *headers)
+        return self.answer(status, wire.encode(document), JSON, NO_STORE, *headers)
 
     async def answer(self, status: int, body: bytes, *headers: Header) -> None:
         """Answer with bytes; a HEAD gets the same without them."""
         self.started = True
-        length = (b"content-length", b"%d" % len(body))
-        await self.send({"type": "http.response.start", "status": status, "headers": [*headers, *self.pace, length]})
+        told = [*headers, *SAFE, *self.pace, (b"content-length", b"%d" % len(body))]
+        await self.send({"type": "http.response.start", "status": status, "headers": told})
         body = b"" if self.scope.get("method") == "HEAD" else body
         await self.send({"type": "http.response.body", "body": body})
 
     async def empty(self, status: int, *headers: Header) -> None:
         """Answer without a body."""
         self.started = True
-        await self.send({"type": "http.response.start", "status": status, "headers": [*headers, *self.pace]})
+        await self.send({"type": "http.response.start", "status": status, "headers": [*headers, *SAFE, *self.pace]})
         await self.send({"type": "http.response.body", "body": b""})
 
     async def refuse(self, refusal: Refusal, *headers: Header) -> None:
@@ -134,4 +137,4 @@ class Call:
             headers = (*headers, (b"retry-after", b"%d" % max(math.ceil(retry_after), 1)))
         instance = quote(self.scope.get("root_path", "") + self.path, safe=OF_PATHS)
         document = wire.problem_document(problem, self.base, instance)
-        await self.answer(problem.status, wire.encode(document), PROBLEM, NO_STORE, NOSNIFF, *headers)
+        await self.answer(problem.status, wire.encode(document), PROBLEM, NO_STORE, *headers)

@@ -12,7 +12,7 @@ from ..contract.problem import NotAcceptable
 from ..engine.follower import News, Position
 from ..service import Service
 from ..store.protocol import Selection
-from .call import NOSNIFF, Call
+from .call import SAFE, Call
 from .headers import accepts
 from .pulse import Pulse
 from .query import Query, written_cursor
@@ -100,7 +100,7 @@ class Jobs:
 async def _begin(call: Call, media: bytes) -> bool:
     """Whether a body is to follow: a HEAD has its answer."""
     call.started = True
-    headers = [(b"content-type", media), (b"cache-control", b"no-cache"), NOSNIFF]
+    headers = [(b"content-type", media), (b"cache-control", b"no-store"), *SAFE, *call.pace]
     await call.send({"type": "http.response.start", "status": 200, "headers": headers})
     if call.scope["method"] == "HEAD":
         await call.send({"type": "http.response.body", "body": b""})

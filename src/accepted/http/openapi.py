@@ -16,7 +16,7 @@ from ..engine.model import ABSENT, Model
 from ..engine.registry import Registered, Registry
 from ..version import VERSION
 from . import openapi_parts as part
-from .call import JSON, NO_STORE, NOSNIFF, Call
+from .call import JSON, NO_STORE, Call
 from .openapi_parts import operation, parameter, refusals
 from .openapi_paths import OF_BODY, OF_OPERATION, OF_WRITE, accepted, ended, fixed, result
 from .openapi_schemas import Schema, closed, contract_schemas, ref
@@ -53,7 +53,7 @@ class OpenApi:
             while len(self._written) >= _BASES_KEPT:
                 del self._written[next(iter(self._written))]
             body = self._written[call.base] = wire.encode(self.document(call.base))
-        await call.answer(200, body, JSON, NO_STORE, NOSNIFF)
+        await call.answer(200, body, JSON, NO_STORE)
 
     def document(self, base: str) -> Schema:
         """The document for an app whose links start with `base`."""

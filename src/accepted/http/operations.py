@@ -15,7 +15,7 @@ from ..engine.registry import Registered
 from ..service import Service
 from ..settings import Settings
 from . import body
-from .call import JSON, NO_STORE, NOSNIFF, VARY_PREFER, Call, Header
+from .call import JSON, NO_STORE, VARY_PREFER, Call, Header
 from .headers import NO_PREFERENCES, Preferences, idempotency_key, matches, traceparent
 from .pace import Pace
 from .webhooks import RESERVED, Webhooks, without_webhook
@@ -96,7 +96,7 @@ class Operations:
         location = (b"location", f"{call.base}/operations/{operation.id}".encode())
         retry_after = (b"retry-after", b"%d" % advice.recommended)
         applied = _applied(preferred, preferred.wait is not None)
-        known = (JSON, NO_STORE, NOSNIFF, location, retry_after, VARY_PREFER)
+        known = (JSON, NO_STORE, location, retry_after, VARY_PREFER)
         await call.answer(202, document, *known, *applied, *headers)
 
     # --- poll

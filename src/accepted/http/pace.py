@@ -15,7 +15,8 @@ from collections.abc import Callable
 from ..contract.caller import ANYBODY, Rule
 from ..contract.problem import Refusal
 from ..contract.traffic import PollingTooFast, RateLimited
-from ..settings import Rate, Settings
+from ..knob import Rate
+from ..settings import Settings
 from .call import Call, Header
 
 POLL_BURST = 20  # polls of one operation that are free (contract, section 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..contract.operation import Artifact, Operation
 from ..contract.problem import OperationNotFound, RangeNotSatisfiable
 from ..service import Service
-from .call import JSON, NOSNIFF, Call, Header
+from .call import JSON, SAFE, Call, Header
 from .headers import byte_range, disposition, matches
 
 _PRIVATE = (b"cache-control", b"private, no-cache")  # may be kept by its owner, but is asked for again: it expires
@@ -28,7 +28,7 @@ class Results:
         if matches(call.header(b"if-none-match"), tag.decode()):
             await call.empty(304, (b"etag", tag), _PRIVATE)
             return
-        await call.answer(200, bytes(result.value), JSON, NOSNIFF, _PRIVATE, (b"etag", tag))
+        await call.answer(200, bytes(result.value), JSON, _PRIVATE, (b"etag", tag))
 
     async def by_path(self, call: Call, type: str, minted: str) -> None:
         """`GET` on a result's own resource, such as `/reports/{reportId}`, of operations of this `type`; `minted` is
@@ -41,7 +41,7 @@ class Results:
 
     async def _artifact(self, call: Call, operation: Operation, artifact: Artifact) -> None:
         tag = f'"{artifact.digest[:32]}"'
-        common: list[Header] = [(b"etag", tag.encode()), _PRIVATE, NOSNIFF, (b"accept-ranges", b"bytes")]
+        common: list[Header] = [(b"etag", tag.encode()), _PRIVATE, (b"accept-ranges", b"bytes")]
         if matches(call.header(b"if-none-match"), tag):
             await call.empty(304, *common)
             return
@@ -78,8 +78,8 @@ class Results:
     ) -> None:
         start, stop = span
         call.started = True
-        length = (b"content-length", b"%d" % (stop - start))
-        await call.send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+        headers = [*headers, *SAFE, *call.pace, (b"content-length", b"%d" % (stop - start))]
+        await call.send({"type": "http.response.start", "status": status, "headers": headers})
         if call.scope["method"] != "HEAD" and stop > start:
             async for part in self._service.content(operation, artifact, start, stop):
                 await call.send({"type": "http.response.body", "body": part, "more_body": True})

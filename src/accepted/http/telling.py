@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from ..engine.follower import Follower, News
 from ..store.protocol import StoreUnavailable
-from .call import NOSNIFF, Call
+from .call import SAFE, Call
 from .pulse import STILL_HERE, Pulse, Stream
 
 log = logging.getLogger("accepted.http")
@@ -23,7 +23,7 @@ _HEADERS = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # nginx would keep events back until its buffer is full
-    NOSNIFF,
+    *SAFE,
 )
 
 Written = Callable[[News], bytes]

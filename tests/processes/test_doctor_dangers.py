@@ -1,0 +1,37 @@
+"""`accepted doctor` names every unsafe value of every setting; the cases come from the settings' own metadata."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from accepted.doctor import WARNING, examine
+from accepted.settings import Settings, knobs, variable
+
+DANGERS = {name: knob.danger for name, knob in knobs().items() if knob.danger is not None}
+SAFE = {"secret_keys"}  # whose default is warned of: a key cannot have a default
+
+
+def warnings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: str) -> list[str]:
+    for name, value in {"database": f"sqlite:///{tmp_path}/accepted.db", **changes}.items():
+        monkeypatch.setenv(variable(name), value)
+    return [finding.text for finding in examine(None) if finding.severity >= WARNING]
+
+
+@pytest.mark.parametrize("name", DANGERS)
+def test_an_unsafe_value_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    danger = DANGERS[name]
+    said = warnings(tmp_path, monkeypatch, **{name: danger.example})
+    assert [line for line in said if line.startswith(f"{name} is ") and line.endswith(danger.why)], said
+
+
+@pytest.mark.parametrize("name", DANGERS)
+def test_defaults_are_safe(name: str) -> None:
+    assert bool(DANGERS[name].found(getattr(Settings(), name))) == (name in SAFE)
+
+
+def test_whatever_lifts_a_limit_or_a_rule_has_its_warning() -> None:
+    lifting = {name for name in knobs() if name.endswith("_rate")}
+    lifting |= {name for name in knobs() if "allow_" in name or name in {"allowed_hosts", "trusted_proxies"}}
+    assert lifting - DANGERS.keys() == set()
