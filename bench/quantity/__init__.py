@@ -11,6 +11,7 @@ import msgspec
 from bench.figure import Result
 from bench.quantity import (
     accept,
+    client,
     complete,
     deliver,
     drain,
@@ -51,5 +52,6 @@ QUANTITIES: Mapping[str, Quantity] = {
     "fanout": Quantity("events to 1,000 followers against a bare ASGI loop, and their delay", fanout.measure),
     "idle": Quantity("memory and processor time of streams on which nothing happens", idle.measure),
     "news": Quantity("from attempt.progress in a worker process to the byte at a client", news.measure),
+    "client": Quantity("an operation by the Python client against the same by hand with httpx2", client.measure),
     "memory": Quantity("memory of the web process after 100,000 operations", memory.measure),
 }

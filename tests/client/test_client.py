@@ -177,7 +177,7 @@ async def test_the_list_goes_on_over_pages(client: AsyncClient) -> None:
     found = [job.operation_id async for job in client.jobs()]
     assert found == ids  # newest first, and by id within a millisecond
     assert [job.operation_id async for job in client.jobs(limit=3)] == ids[:3]
-    assert [job async for job in client.jobs(status=["FAILED"], type=["noop"])] == []
+    assert [job async for job in client.jobs(status="FAILED", type=["noop"])] == []
 
 
 async def test_what_the_app_raises_is_raised(tmp_path: Path) -> None:

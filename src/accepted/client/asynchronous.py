@@ -14,7 +14,7 @@ from ..contract.policy import Duration
 from .application import App, AppTransport
 from .conversation import Conversation
 from .document import Event, Job, LogLine, State
-from .exchange import LOST, answered, built, limit, lost, terms_of
+from .exchange import LIMITS, LOST, answered, built, limit, lost, terms_of
 from .site import Credential, Place
 from .step import Answer, Call, Close, Lost, Open, Read, Request, Send, Step, Talk, Tell, Wait
 
@@ -52,7 +52,7 @@ class AsyncClient:
         terms = terms_of(now, patience=patience, timeout=timeout, quiet=quiet)
         self.conversation = Conversation(url or "http://localhost", token, terms, headers or {})
         through = AppTransport(app) if app is not None else transport
-        self._http = httpx2.AsyncClient(transport=through, follow_redirects=False, timeout=terms.timeout)
+        self._http = httpx2.AsyncClient(transport=through, timeout=terms.timeout, limits=LIMITS)
         self._sleep = sleep
 
     async def submit(
@@ -81,7 +81,7 @@ class AsyncClient:
         return AsyncOperation(self, self.conversation.site.resumed(token))
 
     def jobs(
-        self, *, status: Iterable[str] = (), type: Iterable[str] = (), limit: int | None = None
+        self, *, status: str | Iterable[str] = (), type: str | Iterable[str] = (), limit: int | None = None
     ) -> AsyncIterator[Job]:
         """Operations, newest first, page after page as they are wanted; `status` and `type` are those to show."""
         return self.each(self.conversation.jobs(status, type, limit))

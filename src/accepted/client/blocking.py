@@ -12,7 +12,7 @@ import httpx2
 from ..contract.policy import Duration
 from .conversation import Conversation
 from .document import Event, Job, LogLine, State
-from .exchange import LOST, answered, built, limit, lost, terms_of
+from .exchange import LIMITS, LOST, answered, built, limit, lost, terms_of
 from .site import Credential, Place
 from .step import Answer, Call, Close, Lost, Open, Read, Request, Send, Step, Talk, Tell, Wait
 
@@ -45,7 +45,7 @@ class Client:
     ) -> None:
         terms = terms_of(now, patience=patience, timeout=timeout, quiet=quiet)
         self.conversation = Conversation(url, token, terms, headers or {})
-        self._http = httpx2.Client(transport=transport, follow_redirects=False, timeout=terms.timeout)
+        self._http = httpx2.Client(transport=transport, timeout=terms.timeout, limits=LIMITS)
         self._sleep = sleep
 
     def submit(
@@ -73,7 +73,9 @@ class Client:
         """The operation whose `token` somebody kept, perhaps another process. Raises `InvalidToken`."""
         return Operation(self, self.conversation.site.resumed(token))
 
-    def jobs(self, *, status: Iterable[str] = (), type: Iterable[str] = (), limit: int | None = None) -> Iterator[Job]:
+    def jobs(
+        self, *, status: str | Iterable[str] = (), type: str | Iterable[str] = (), limit: int | None = None
+    ) -> Iterator[Job]:
         """Operations, newest first, page after page as they are wanted; `status` and `type` are those to show."""
         return self.each(self.conversation.jobs(status, type, limit))
 

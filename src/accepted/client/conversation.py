@@ -108,9 +108,9 @@ class Conversation:
         follower = Follower(self.site, self._terms, self._road, place, deadline, logs=True)
         yield from chosen(follower.events(), lambda event: event.line)
 
-    def jobs(self, status: Iterable[str], type: Iterable[str], limit: int | None) -> Talk[None]:
+    def jobs(self, status: str | Iterable[str], type: str | Iterable[str], limit: int | None) -> Talk[None]:
         """Tells rows of the list of operations, newest first."""
-        query = [("status", value) for value in status] + [("type", value) for value in type]
+        query = [("status", value) for value in _all(status)] + [("type", value) for value in _all(type)]
         cursor: list[tuple[str, str]] = []
         left = limit
         while left is None or left > 0:
@@ -170,6 +170,10 @@ def chosen(talk: Talk[T], choice: Callable[[Any], Any]) -> Talk[T]:
         reply = None
         if (item := choice(step.item)) is not None:
             yield Tell(item)
+
+
+def _all(names: str | Iterable[str]) -> Iterable[str]:
+    return [names] if isinstance(names, str) else names
 
 
 def _body(value: Any, webhook: Mapping[str, Any] | None) -> bytes:

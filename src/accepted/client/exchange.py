@@ -11,6 +11,9 @@ from ..contract.policy import Duration, seconds
 from .patience import Terms
 from .step import Answer, Lost, Request
 
+LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20)
+"""A hundred streams must not keep a cancel waiting for a connection."""
+
 LOST = (httpx2.TransportError, httpx2.DecodingError)
 """What means that there is no answer, or not the rest of it."""
 
