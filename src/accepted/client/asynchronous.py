@@ -82,7 +82,7 @@ class AsyncClient:
 
     def jobs(
         self, *, status: str | Iterable[str] = (), type: str | Iterable[str] = (), limit: int | None = None
-    ) -> AsyncIterator[Job]:
+    ) -> AsyncGenerator[Job, None]:
         """Operations, newest first, page after page as they are wanted; `status` and `type` are those to show."""
         return self.each(self.conversation.jobs(status, type, limit))
 
@@ -193,13 +193,13 @@ class AsyncOperation:
 
     def events(
         self, *, after: str | None = None, logs: bool = False, timeout: Duration | None = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Everything that happens, in order and once, until it has ended; `after` the event with this id, or from the
         present state on (`after="0"`: from the first). With `logs` its lines too.
         """
         return self._client.each(self._said.events(self._place, after, logs, limit(timeout)))
 
-    def logs(self, *, follow: bool = False, timeout: Duration | None = None) -> AsyncIterator[LogLine]:
+    def logs(self, *, follow: bool = False, timeout: Duration | None = None) -> AsyncGenerator[LogLine, None]:
         """The lines of its log; with `follow` also those to come, until it has ended."""
         return self._client.each(self._said.logs(self._place, follow, limit(timeout)))
 
