@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from accepted.client.eventstream import LONGEST, Parser, TooLong
@@ -17,6 +17,7 @@ LINES = st.tuples(st.sampled_from(FIELDS + OTHERS), st.sampled_from(["\n", "\r",
 CUTS = st.lists(st.integers(0, 200), max_size=8)
 
 
+@example([("data: {}", "\r\n"), ("data", "\n")], [9, 9], "")  # between CR and LF, and again
 @given(st.lists(LINES, max_size=30), CUTS, st.sampled_from(["", "\ufeff"]))
 def test_any_cut_gives_the_same_events(lines: list[tuple[str, str]], cuts: list[int], mark: str) -> None:
     body = (mark + "".join(line + end for line, end in lines)).encode()

@@ -51,9 +51,10 @@ class Parser:
 
     def _lines(self, part: bytes) -> Iterator[str]:
         """Lines end with LF, CR or CRLF, of which the LF may come in the next part."""
-        if self._carriage and part:
+        if not part:
+            return
+        if self._carriage:
             part = part.removeprefix(b"\n")
-            self._carriage = False
         self._carriage = part.endswith(b"\r")
         *lines, self._left = (self._left + part).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         if len(self._left) + self._size > LONGEST:

@@ -65,14 +65,18 @@ class Bars:
         self._now = now
         self._views = {state.operation_id: View(state, now()) for state in states}
         self._names = {state.operation_id: clean(state.type) for state in states}
+        self._whole = False
         self._spinner = Spinner("dots", style="cyan")
-        self._live = Live(self, console=Console(stderr=True, highlight=False), refresh_per_second=8)
+        self._live = Live(
+            self, console=Console(stderr=True, highlight=False), refresh_per_second=8, vertical_overflow="visible"
+        )
 
     def __enter__(self) -> Self:
         self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._whole = True  # what stays on the screen is all of it
         self._live.stop()
 
     def take(self, event: Event) -> None:
@@ -82,7 +86,7 @@ class Bars:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         lines = sum(1 + len(_phases(view.state)) for view in self._views.values())
-        room = console.height - 1
+        room = lines if self._whole else console.height - 1
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(width=1)
         table.add_column(no_wrap=True, overflow="ellipsis", width=min(self._title_width(), options.max_width // 3))
