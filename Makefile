@@ -37,11 +37,11 @@ bench: $(READY) ## measure against the floors of docs/performance.md
 chaos: $(READY) tools ## kill, freeze and starve it for longer than the tests do (CHAOS_SCALE=10)
 	@CHAOS_SCALE=$(CHAOS_SCALE) $(BIN)/python -m pytest --timeout 7200 -m chaos tests/chaos
 
-# Programs that tests drive and pip cannot bring, and letters for the browser to write with. Where they cannot be installed,
+# Programs that tests drive and pip cannot bring (with their packages, where those have another name), and letters for the browser to write with. Where they cannot be installed,
 # the tests that need them fail and say so.
-TOOLS := chromium nginx openssl strace
+TOOLS := chromium ip:iproute2 nft:nftables nginx openssl strace
 tools:
-	@missing() { for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done; }; \
+	@missing() { for tool in $(TOOLS); do command -v $${tool%:*} >/dev/null || echo $${tool#*:}; done; }; \
 	wanted=$$(missing); \
 	test -n "$$wanted" || exit 0; \
 	if command -v apt-get >/dev/null && test "$$(id -u)" = 0; then \

@@ -143,9 +143,10 @@ class Cluster:
         self.primary.start()
         asyncio.run(_prepare(self.url_of(self.primary, "postgres"), self.url_of(self.primary)))
         if standby:
+            if synchronous:  # the standby too: it will be the primary one day
+                self.settings["synchronous_standby_names"] = "*"
             self.other.follow(self.primary)
             if synchronous:
-                self.settings["synchronous_standby_names"] = "*"
                 self.primary.restart("fast")
             self.in_step()
 

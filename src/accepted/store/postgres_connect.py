@@ -7,6 +7,7 @@ new one after a failover.
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import asyncpg
@@ -16,6 +17,7 @@ from .protocol import StoreFull, StoreUnavailable
 CONNECT_PATIENCE = 5.0  # seconds until a server that does not answer counts as down
 READ_PATIENCE = 10.0
 FAREWELL = 1.0  # seconds
+SILENCE = 4.0  # seconds in which nothing we send is acknowledged; left to itself, TCP goes on for a quarter of an hour
 POOL = 4  # reading connections of one process
 
 _OPTIONS: dict[str, Any] = {
@@ -28,13 +30,22 @@ _OPTIONS: dict[str, Any] = {
 async def connect(url: str) -> Any:
     """A connection of one's own. Raises `StoreUnavailable`."""
     with unavailable():
-        return await asyncpg.connect(url, **_OPTIONS)
+        connection = await asyncpg.connect(url, **_OPTIONS)
+        await _be_impatient(connection)
+        return connection
 
 
 async def pool(url: str) -> Any:
     """A few connections that share the reading. Raises `StoreUnavailable`."""
     with unavailable():
-        return await asyncpg.create_pool(url, min_size=0, max_size=POOL, reset=_leave, **_OPTIONS)
+        return await asyncpg.create_pool(url, min_size=0, max_size=POOL, init=_be_impatient, reset=_leave, **_OPTIONS)
+
+
+async def _be_impatient(connection: Any) -> None:
+    """A partition must not be waited out by TCP: after it, what was sent into it is sent again later and later."""
+    wire = connection._transport.get_extra_info("socket")  # noqa: SLF001  (asyncpg has no word for it)
+    if wire.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(SILENCE * 1000))
 
 
 async def _leave(connection: Any) -> None:

@@ -23,7 +23,7 @@ from .protocol import Hint, StoreUnavailable
 CHANNEL = "accepted"
 PAYLOAD = 7_900  # bytes
 PAYLOADS = 16  # at once; beyond it nobody is served by details
-ANSWER = 5.0  # seconds until a listening connection that does not answer counts as dead
+ANSWER = 3.0  # seconds until a listening connection that does not answer counts as dead
 REST = 0.5  # seconds before it is made anew
 
 _decode = msgspec.json.Decoder(tuple[str, list[Hint]]).decode

@@ -160,14 +160,23 @@ class Reader:
     async def rows(self, name: str, *bindings: Any) -> list[Any]:
         """All rows; asked once more where the connection has died meanwhile. Raises `StoreUnavailable`."""
         with unavailable():
-            async with asyncio.timeout(READ_PATIENCE):
-                try:
-                    return await self._fetch(name, bindings)
-                except LOST as error:
-                    if is_bug(error) or self._pool is None:
-                        raise
-                    await self._pool.expire_connections()  # what has killed one has mostly killed all
-                    return await self._fetch(name, bindings)
+            try:
+                async with asyncio.timeout(READ_PATIENCE):
+                    try:
+                        return await self._fetch(name, bindings)
+                    except LOST as error:
+                        if is_bug(error):
+                            raise
+                        await self._expire()
+                        return await self._fetch(name, bindings)
+            except TimeoutError:
+                await self._expire()
+                raise
+
+    async def _expire(self) -> None:
+        """What has killed or silenced one connection has mostly done so to all."""
+        if self._pool is not None:
+            await self._pool.expire_connections()
 
     async def _fetch(self, name: str, bindings: tuple[Any, ...]) -> list[Any]:
         if self._pool is None:
