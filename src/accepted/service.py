@@ -25,12 +25,14 @@ from .contract.problem import (
     ResultNotReady,
     StaleAttempt,
 )
+from .contract.statistic import Snapshot
 from .contract.traffic import QuotaExceeded
 from .contract.transition import Accept, Accepted, Cancel, Key, Redeliver, Retried, Retry, Settle
 from .contract.webhook import Registration, Webhook, webhook
 from .contract.wire import NO_ADVICE, Advice, timestamp
 from .engine.follower import Follower, Position
 from .engine.node import Node
+from .engine.overview import Watcher
 from .engine.registry import Registered
 from .engine.result import CHUNK
 from .store.protocol import Selection
@@ -262,11 +264,26 @@ class Service:
             if position >= stop:
                 return
 
+    async def input(self, id: str, owner: str | None) -> bytes:
+        """What it was submitted with, as JSON. Raises as `get` does."""
+        await self.get(id, owner)
+        if (body := await self._store.input(id)) is None:
+            raise OperationNotFound  # it has gone meanwhile
+        return body
+
     # --- jobs
 
     async def page(self, selection: Selection) -> tuple[list[Operation], int]:
         """A page, and how many there are in all."""
         return await self._store.operations(selection), await self._store.count(selection)
+
+    async def statistics(self, owner: str | None) -> Snapshot:
+        """What is going on, for who may see what is `owner`'s."""
+        return await self._node.overview.snapshot(owner)
+
+    def watcher(self, owner: str | None) -> Watcher:
+        """Someone who will be told of all that goes on; a context manager."""
+        return self._node.overview.watch(owner)
 
     async def lines(self, id: str, after: int, limit: int) -> list[LogLine]:
         """Lines of the log; the caller has asked `get` first."""

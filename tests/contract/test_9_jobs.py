@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from accepted.contract.job import job_document, job_row, log_document
 from accepted.contract.lifecycle import step
 from accepted.contract.operation import LogLine, Operation
 from accepted.contract.progress import Progress
 from accepted.contract.transition import Advance, Report
-from accepted.contract.wire import Advice, encode, job_document, job_row, log_document, page_document
+from accepted.contract.wire import Advice, encode, page_document
 from tests.contract.given import NOW, after, cancelled, completed, failed, held, op_id, pending, processing
 
 JOB = f"job-{op_id()[3:]}"
@@ -63,10 +64,17 @@ def test_a_job_shows_its_progress() -> None:
 def test_rows_of_the_history() -> None:
     head = {"jobId": JOB, "type": "report"}
     submitted = {"submittedAt": "2026-01-01T00:00:00.000Z"}
-    assert encode(job_row(pending())) == in_bytes({**head, "status": "PENDING", **submitted})
+    waits = {**head, "status": "PENDING", **submitted, "attempt": 0}
+    assert encode(job_row(pending())) == in_bytes(waits)
+    started = {"attempt": 1, "startedAt": "2026-01-01T00:00:01.000Z"}
+    before = processing()
+    runs = {**head, "status": "PROCESSING", **submitted, **started}
+    assert encode(job_row(before)) == in_bytes(runs)
+    operation = step(before, held(Advance, before, report=Report(progress=Progress(1, 4, 25))), NOW)
+    assert encode(job_row(operation)) == in_bytes({**runs, "percentage": 25})
     ended = {"completedAt": "2026-01-01T00:00:03.000Z", "duration": 2.0}
-    assert encode(job_row(completed())) == in_bytes({**head, "status": "COMPLETED", **submitted, **ended})
-    never_began = {"completedAt": "2026-01-01T00:00:02.000Z"}
+    assert encode(job_row(completed())) == in_bytes({**head, "status": "COMPLETED", **submitted, **started, **ended})
+    never_began = {"attempt": 0, "completedAt": "2026-01-01T00:00:02.000Z"}
     assert encode(job_row(cancelled())) == in_bytes({**head, "status": "CANCELLED", **submitted, **never_began})
 
 

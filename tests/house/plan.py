@@ -34,9 +34,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 # Inside a room, as it is drawn: a file imports only files that stand after it. The room's __init__ stands before all.
 ORDERS: dict[str, tuple[str, ...]] = {
     "contract": (
-        "diagram", "fold", "outbox", "lifecycle", "ledger", "transition", "frame", "form", "wire", "delivery",
-        "webhook", "signature", "address", "event", "operation", "progress", "caller", "traffic", "problem",
-        "policy",
+        "diagram", "fold", "outbox", "lifecycle", "ledger", "transition", "frame", "form", "statistic", "job",
+        "wire", "delivery", "webhook", "signature", "address", "event", "operation", "progress", "caller", "traffic",
+        "problem", "policy",
     ),
     "store": (
         "move", "reseal", "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_schema",
@@ -45,8 +45,8 @@ ORDERS: dict[str, tuple[str, ...]] = {
     ),
     "engine": (
         "node", "worker", "child", "runner", "isolation", "execution", "result", "registry", "attempt", "delivery",
-        "sender", "vault", "exchange", "lane", "sweeper", "metrics", "journal", "follower", "relay", "channel",
-        "admission", "committer", "feed", "estimate", "mailbox", "artifact", "model",
+        "sender", "vault", "exchange", "lane", "sweeper", "metrics", "census", "overview", "journal", "follower",
+        "relay", "channel", "admission", "committer", "feed", "estimate", "mailbox", "artifact", "model",
     ),
     "testing": ("plugin", "bridge", "crash", "rehearsal", "inbox", "clock"),
     "command": (
@@ -60,9 +60,9 @@ ORDERS: dict[str, tuple[str, ...]] = {
     ),
     "http": (
         "install", "install_fastapi", "door", "app", "routes", "operations", "results", "jobs", "streams", "sockets",
-        "webhooks", "around", "openapi", "openapi_paths", "openapi_streams", "openapi_webhooks", "openapi_parts",
-        "openapi_schemas", "dashboard", "telling", "pulse", "bookmark", "query", "guard", "pace", "call", "proxy",
-        "cors", "access", "headers", "body", "farewell",
+        "webhooks", "around", "statistics", "openapi", "openapi_paths", "openapi_statistics", "openapi_streams",
+        "openapi_webhooks", "openapi_parts", "openapi_schemas", "dashboard", "telling", "pulse", "bookmark", "query",
+        "guard", "pace", "call", "proxy", "cors", "access", "headers", "body", "farewell",
     ),
 }  # fmt: skip
 

@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from accepted.contract.operation import Now, Operation, Status
-from accepted.contract.transition import Expire, Renew, Resign, Retry, Transition
+from accepted.contract.statistic import MINUTE, StatisticRow, Tallies
+from accepted.contract.transition import Expire, Observe, Renew, Resign, Retry, Transition
 from accepted.store.protocol import Selection, Store
 from tests.contract.given import (
     BROKEN,
@@ -190,3 +191,61 @@ async def test_an_ended_operation_reads_the_same_for_ever(store: Store, clock: M
 async def test_the_time_is_the_stores(store: Store, clock: MovableClock) -> None:
     assert await store.now() == clock.now() == NOW
     assert clock.move(wall=-HOUR, tick=SECOND) == await store.now() == Now(NOW.wall - HOUR, NOW.tick + SECOND)
+
+
+@pytest.mark.parametrize(
+    ("selection", "numbers"),
+    [
+        ({"since": op_id(8)}, [12, 11, 10, 9]),
+        ({"since": op_id(8), "before": op_id(11)}, [10, 9]),
+        ({"since": op_id(8), "owner": "ann"}, [11, 9]),
+        ({"since": op_id(2), "before": op_id(6), "skip": 1, "limit": 1}, [4]),
+        ({"since": op_id(12)}, []),
+    ],
+)
+async def test_a_page_lies_between_two_ids(history: Store, selection: dict[str, object], numbers: list[int]) -> None:
+    assert await page(history, **selection) == numbers  # type: ignore[arg-type]
+
+
+async def test_a_tally_of_one_owner(history: Store) -> None:
+    both = Counter(await history.tally("ann")) + Counter(await history.tally("bob"))
+    assert both == await history.tally()
+    assert await history.tally("nobody") == {}
+
+
+async def test_what_workers_hold_is_known(history: Store) -> None:
+    held = await history.running(10)
+    assert [(operation.id, operation.worker) for operation in held] == [(op_id(5), "w1")]
+    assert await history.running(0) == []
+
+
+# --- statistics
+
+
+def row(scope: str, minute: int, source: str, submitted: int, type: str = "report") -> StatisticRow:
+    return StatisticRow(scope, minute, type, source, Tallies(submitted, {"FAILED": 1}, {0: 2, 17: 1}))
+
+
+async def test_counts_take_the_place_of_what_their_process_said_before(store: Store) -> None:
+    minute = NOW.wall // MINUTE
+    await ask(
+        store, Observe((row("all", minute, "a", 1), row("all", minute, "b", 5), row("owner:ann", minute, "a", 1)))
+    )
+    later = (row("all", minute, "a", 3), row("all", minute - 1, "a", 2), row("all", minute, "a", 9, "import"))
+    await ask(store, Observe(later), Observe((row("all", minute, "b", 6),)))
+    found = await store.statistics("all", minute)
+    assert sorted(found, key=repr) == sorted([later[0], later[2], row("all", minute, "b", 6)], key=repr)
+    assert len(await store.statistics("all", minute - 1)) == 4
+    assert await store.statistics("owner:ann", 0) == [row("owner:ann", minute, "a", 1)]
+    assert await store.statistics("owner:bob", 0) == []
+
+
+async def test_counts_are_kept_for_two_hours(store: Store, clock: MovableClock) -> None:
+    minute = NOW.wall // MINUTE
+    await ask(store, Observe((row("all", minute, "a", 1),)))
+    clock.advance(2 * HOUR)
+    await ask(store, Observe((row("all", minute + 120, "a", 1),)))
+    assert {found.minute for found in await store.statistics("all", 0)} == {minute, minute + 120}
+    clock.advance(MINUTE)
+    await ask(store, Observe((row("all", minute + 121, "b", 1),)))
+    assert {found.minute for found in await store.statistics("all", 0)} == {minute + 120, minute + 121}

@@ -31,6 +31,7 @@ from .transition import (
     Forget,
     Held,
     Keep,
+    Observe,
     PostponeDelivery,
     Redeliver,
     Release,
@@ -239,6 +240,9 @@ class _Folding:
     def forget(self, forget: Forget) -> None:
         self.changes.forget = (self.now.wall - forget.lifetime, forget.limit)
 
+    def observe(self, observe: Observe) -> None:
+        self.changes.statistics |= {row[:4]: row for row in observe.rows}
+
     # --- the overlay
 
     def _operation(self, id: str) -> Operation:
@@ -306,6 +310,7 @@ _DECISIONS: dict[type[Transition], Callable[[_Folding, Any], Any]] = {
     Rescue: _Folding.rescue,
     Expire: _Folding.expire,
     Forget: _Folding.forget,
+    Observe: _Folding.observe,
     ClaimDeliveries: lambda folding, claim: folding.outbox.claim(claim),
     SettleDelivery: lambda folding, settle: folding.outbox.settle(settle),
     PostponeDelivery: lambda folding, postpone: folding.outbox.postpone(postpone),

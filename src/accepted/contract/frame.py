@@ -7,10 +7,14 @@ tokens is made a space, so nothing that a user wrote can begin a line: no event 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .event import Event
+from .job import job_row, log_document
 from .operation import LogLine, Operation, Status
 from .problem import Problem
-from .wire import Document, encode, end_document, log_document, problem_document, progress_document, timestamp
+from .statistic import Snapshot, statistics_document
+from .wire import Document, encode, end_document, problem_document, progress_document, timestamp
 
 KINDS = {
     Status.COMPLETED: "completed",
@@ -71,6 +75,16 @@ def sse_job_line(line: LogLine) -> bytes:
 
 def _sse(name: str, data: bytes) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), data.translate(_BREAKS))
+
+
+def sse_statistics(snapshot: Snapshot) -> bytes:
+    """All operations at once, as they are."""
+    return _sse("statistics", encode(statistics_document(snapshot)))
+
+
+def sse_changes(operations: Iterable[Operation], more: bool) -> bytes:
+    """Operations that have changed, as rows of the job history; whether there are `more`."""
+    return _sse("operations", encode({"data": list(map(job_row, operations)), "more": more}))
 
 
 # --- WebSocket messages

@@ -16,6 +16,7 @@ from .delivery import Delivery
 from .event import Event
 from .operation import LogLine, Operation, Status
 from .problem import Refusal
+from .statistic import StatisticRow
 from .transition import (
     Accept,
     Advance,
@@ -29,6 +30,7 @@ from .transition import (
     Held,
     Keep,
     Key,
+    Observe,
     PostponeDelivery,
     Redeliver,
     Release,
@@ -152,6 +154,7 @@ class Changes(msgspec.Struct):
     tally: Counter[tuple[str, str, Status]] = msgspec.field(default_factory=Counter)
     buried: list[Tombstone] = msgspec.field(default_factory=list)
     freed_keys: list[tuple[KeyId, str]] = msgspec.field(default_factory=list)
+    statistics: dict[tuple[str, int, str, str], StatisticRow] = msgspec.field(default_factory=dict)
     forget: tuple[int, int] | None = None
     """(tombstones that expired before this wall time, at most so many)"""
 
@@ -193,7 +196,7 @@ def needs(batch: list[Transition]) -> Needs:
                 _need_deliveries(found, transition)
             case Expire(limit=limit):
                 found.expiring = max(found.expiring, limit)
-            case Resign() | Forget():
+            case Resign() | Forget() | Observe():
                 pass
     return found
 

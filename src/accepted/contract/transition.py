@@ -16,6 +16,7 @@ from .operation import NO_JSON, Operation, Result, Warning
 from .policy import KEY_LIFETIME_MS, TOMBSTONE_LIFETIME_MS
 from .problem import Problem
 from .progress import Progress
+from .statistic import StatisticRow
 from .webhook import Registration
 
 
@@ -204,6 +205,12 @@ class Forget(Transition, frozen=True):
 
     limit: int = 100
     lifetime: int = TOMBSTONE_LIFETIME_MS
+
+
+class Observe(Transition, frozen=True):
+    """A process has counted this so far; it takes the place of what it has said of the same minutes. Outcome None."""
+
+    rows: tuple[StatisticRow, ...]
 
 
 class ClaimDeliveries(Transition, frozen=True):

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from .delivery import Answer, Delivery, DeliveryStatus
-from .operation import NO_JSON, SUCCEEDED, LogLine, Operation, Status, Warning, renamed
+from .operation import NO_JSON, SUCCEEDED, Operation, Status, Warning, renamed
 from .problem import Problem
 from .progress import Phase, Progress
 
@@ -223,55 +223,6 @@ def cancel_document(operation: Operation) -> Document:
     ended = timestamp(operation.ended_at or operation.updated_at)
     head = {"operationId": operation.id, "status": operation.status, "cancelledAt": ended}
     return head | _cancel_details(operation)
-
-
-def job_document(operation: Operation, base: str, advice: Advice) -> Document:
-    """The operator's view of one operation (contract, section 9)."""
-    job = renamed(operation.id, "job")
-    times = {"submitted": operation.created_at, "started": operation.started_at, "completed": operation.ended_at}
-    if not operation.terminal:
-        times["estimatedCompletion"] = advice.estimated
-    document: Document = {
-        "jobId": job,
-        "operationId": operation.id,
-        "type": operation.type,
-        "status": operation.status,
-        "attempt": operation.attempt,
-    }
-    if operation.progress is not None:
-        document["progress"] = progress_document(operation.progress)
-    document["timestamps"] = {name: timestamp(at) for name, at in times.items() if at is not None}
-    self = f"{base}/jobs/{job}"
-    document["links"] = {"self": self, "cancel": f"{self}/cancel", "logs": f"{self}/logs"}
-    document["links"]["operation"] = f"{base}/operations/{operation.id}"
-    return document
-
-
-def job_row(operation: Operation) -> Document:
-    """One row of the job history; `duration` in seconds, from first start to end."""
-    document: Document = {
-        "jobId": renamed(operation.id, "job"),
-        "type": operation.type,
-        "status": operation.status,
-        "submittedAt": timestamp(operation.created_at),
-    }
-    if operation.ended_at is not None:
-        document["completedAt"] = timestamp(operation.ended_at)
-        if operation.started_at is not None:
-            document["duration"] = (operation.ended_at - operation.started_at) / 1000
-    return document
-
-
-def log_document(line: LogLine) -> Document:
-    """One line of a job's log."""
-    document: Document = {
-        "sequence": line.line,
-        "timestamp": timestamp(line.at),
-        "level": line.level,
-        "message": line.message,
-        "attempt": line.attempt,
-    }
-    return document | ({"fields": line.fields} if line.fields else {})
 
 
 def webhook_document(delivery: Delivery, operation: Operation, base: str) -> Document:

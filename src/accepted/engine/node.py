@@ -17,12 +17,14 @@ from ..store.clock import Clock
 from ..store.protocol import Store, StoreUnavailable
 from . import journal
 from .admission import Admission
+from .census import Census
 from .committer import Committer
 from .delivery import Deliverer
 from .estimate import Estimator
 from .execution import Lifespan, LogCapture
 from .feed import Feed
 from .metrics import Metrics
+from .overview import Overview
 from .registry import Registry
 from .relay import Relay
 from .sweeper import Sweeper
@@ -53,6 +55,8 @@ class Node:
         self.relay = Relay(store, self.feed, self.clock)
         self.metrics = Metrics(store)
         self.committer = Committer(store, self.feed, queue_limit=settings.queue_limit)
+        self.census = Census(self.committer, self.clock)
+        self.overview = Overview(store, self.feed, self.clock)
         self.estimator = Estimator(store, settings.poll_minimum)
         self.admission = Admission(store, settings, self.estimator, self.clock)
         self.vault = Vault(settings.secret_keys)
@@ -64,6 +68,7 @@ class Node:
         self._tasks: list[asyncio.Task[None]] = []
         self._capture = LogCapture()
         self.feed.follow_commits(self.metrics.on_commit)
+        self.feed.follow_commits(self.census.on_commit)
         self.feed.follow_alarms(self.metrics.on_alarm)
         self.feed.follow_commits(journal.on_commit)
 
@@ -79,6 +84,8 @@ class Node:
         self._tasks = [self._supervised(self.feed.run(), "feed"), self._supervised(self.sweeper.run(), "sweeper")]
         self._tasks.append(self._supervised(self.relay.run(), "relay"))
         self._tasks.append(self._supervised(self.deliverer.run(), "deliverer"))
+        self._tasks.append(self._supervised(self.census.run(), "census"))
+        self._tasks.append(self._supervised(self.overview.run(), "overview"))
         if self.worker is not None:
             logging.getLogger().addHandler(self._capture)
             self._tasks.append(self._supervised(self.worker.run(), "worker"))
@@ -99,6 +106,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.census.write()
         self.committer.stop()
         with contextlib.suppress(Exception):
             await self._committing

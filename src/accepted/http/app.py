@@ -33,6 +33,7 @@ from . import cors
 from .access import Access
 from .around import Around
 from .call import OF_PATHS, Call, Header
+from .dashboard import Dashboard
 from .guard import Authenticate, Guard
 from .jobs import Jobs
 from .openapi import OpenApi
@@ -43,6 +44,7 @@ from .pulse import Pulse
 from .results import Results
 from .routes import FIXED, RESULT, SOCKETS, SUBMIT, Desks, Endpoint, known_form
 from .sockets import Sockets
+from .statistics import Statistics
 from .streams import Streams
 from .webhooks import Webhooks
 
@@ -78,7 +80,9 @@ class Face:
         self.jobs = Jobs(service, pulse)
         self.streams = Streams(service, pulse)
         self.sockets = Sockets(service, pulse, self._guard, settings)
+        self.statistics = Statistics(service, pulse)
         self.around = Around(node)
+        self.dashboard = Dashboard()
         self.openapi = OpenApi(registry)
         desks = Desks(
             self.operations,
@@ -87,6 +91,8 @@ class Face:
             self.streams,
             self.sockets,
             self.webhooks,
+            self.statistics,
+            self.dashboard,
             self.around,
             self.openapi,
         )

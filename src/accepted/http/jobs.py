@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
-from ..contract import frame, wire
+from ..contract import frame, job, wire
 from ..contract.operation import LogLine, renamed
 from ..contract.problem import NotAcceptable
 from ..engine.follower import News, Position
@@ -37,7 +37,7 @@ class Jobs:
         """`GET /jobs/{id}`."""
         operation = await self._service.get(id, call.sees)
         advice = await self._service.advice(operation)
-        await call.json(200, wire.job_document(operation, call.base, advice))
+        await call.json(200, job.job_document(operation, call.base, advice))
 
     async def history(self, call: Call) -> None:
         """`GET /jobs`: newest first, with filters; `cursor` goes on where a page ended and does not drift."""
@@ -46,15 +46,21 @@ class Jobs:
         types = tuple(query.all("type")) or None
         limit = query.number("limit", 10, 1, PAGE_LIMIT)
         page = query.number("page", 0, 0, PAGE_NUMBER_LIMIT)
-        before = query.cursor()
+        cursor = query.cursor()
+        since, before = query.span()
         query.check()
-        skip = 0 if before is not None else page * limit
-        selection = Selection(call.sees, types, statuses, before, skip, limit)
+        skip = 0 if cursor is not None else page * limit
+        if cursor is not None:
+            before = min(cursor, before or cursor)
+        selection = Selection(call.sees, types, statuses, before, skip, limit, since)
         operations, total = await self._service.page(selection)
-        pagination: dict[str, Any] = {"page": page, "size": limit, "totalElements": total}
-        if len(operations) == limit and (before is not None or skip + limit < total):
+        pagination: dict[str, Any] = {"page": page, "size": limit}
+        narrowed = since or query.all("submittedBefore")  # how many lie within a span is known to nobody
+        if not narrowed:
+            pagination["totalElements"] = total
+        if len(operations) == limit and (narrowed or cursor is not None or skip + limit < total):
             pagination["next"] = written_cursor(operations[-1].id)
-        await call.json(200, wire.page_document(map(wire.job_row, operations), pagination))
+        await call.json(200, wire.page_document(map(job.job_row, operations), pagination))
 
     async def logs(self, call: Call, id: str) -> None:
         """`GET /jobs/{id}/logs`: a page as JSON, all of it as text, or followed as a stream, by `Accept`."""
@@ -69,7 +75,7 @@ class Jobs:
                 pagination: dict[str, Any] = {"size": limit, "totalElements": operation.lines}
                 if len(lines) == limit and lines[-1].line < operation.lines:
                     pagination["next"] = written_cursor(str(lines[-1].line))
-                await call.json(200, wire.page_document(map(wire.log_document, lines), pagination))
+                await call.json(200, wire.page_document(map(job.log_document, lines), pagination))
             case "text/plain":
                 await self._text(call, id, after)
             case "text/event-stream":

@@ -20,6 +20,7 @@ from .call import JSON, NO_STORE, Call
 from .openapi_parts import operation, parameter, refusals
 from .openapi_paths import OF_BODY, OF_OPERATION, OF_WRITE, accepted, ended, fixed, result
 from .openapi_schemas import Schema, closed, contract_schemas, ref
+from .openapi_statistics import dashboard, statistic_schemas, statistics
 from .openapi_streams import streams
 from .openapi_webhooks import callbacks, webhook_schemas, with_webhook
 
@@ -35,6 +36,8 @@ _TAGS = {
     "results": "What operations returned.",
     "webhooks": "What was told to the URLs that clients registered.",
     "jobs": "The operator's view.",
+    "statistics": "All operations at once.",
+    "dashboard": "All of it on a page.",
     "health": "The server itself.",
 }
 
@@ -70,7 +73,7 @@ class OpenApi:
 
 def described(registry: Iterable[Registered]) -> tuple[dict[str, Schema], dict[str, Schema]]:
     """(paths, component schemas) of an app with these operations; `paths` has an operation for each path and method."""
-    components = contract_schemas() | webhook_schemas()
+    components = contract_schemas() | webhook_schemas() | statistic_schemas()
     paths: dict[str, Schema] = {}
     outputs: list[Schema] = []
     for registered in registry:
@@ -79,7 +82,7 @@ def described(registry: Iterable[Registered]) -> tuple[dict[str, Schema], dict[s
         paths.setdefault(registered.path, {})["post"] = _submit(registered, output, components)
         if registered.result is not None:
             paths.setdefault(registered.result, {})["get"] = _resource(registered, output)
-    for path, method, found in (*fixed(outputs), *streams()):
+    for path, method, found in (*fixed(outputs), *streams(), *statistics(), *dashboard()):
         paths.setdefault(path, {})[method] = found
     return paths, components
 

@@ -18,6 +18,7 @@ from .openapi_schemas import (
     OPERATION_ID,
     STATUS,
     TEXT,
+    TIME,
     Schema,
     closed,
     component_of,
@@ -32,6 +33,7 @@ def fixed(outputs: list[Schema]) -> Iterator[tuple[str, str, Schema]]:
     yield "/operations/{id}/cancel", "post", _cancel("cancelOperation", _OPERATION, "operations")
     yield "/operations/{id}/retry", "post", _retry()
     yield "/operations/{id}/result", "get", result(outputs)
+    yield "/operations/{id}/input", "get", _input()
     yield from openapi_webhooks.paths()
     yield "/jobs", "get", _jobs()
     yield "/jobs/{id}", "get", _job()
@@ -128,6 +130,16 @@ def _retry() -> Schema:
     )
 
 
+def _input() -> Schema:
+    return operation(
+        id="getInput",
+        tag="operations",
+        summary="What it was submitted with",
+        parameters=[_OPERATION],
+        responses={"200": answer("The body of the submit, without `webhook`.", {}), **refusals(*OF_OPERATION)},
+    )
+
+
 # --- results
 
 
@@ -173,8 +185,14 @@ def _jobs() -> Schema:
             parameter("query", "limit", _limit(10, 100), "Jobs on a page."),
             parameter("query", "page", page, "Which page, from 0."),
             parameter("query", "cursor", CURSOR, "`pagination.next` of the page before: unlike `page`, no drift."),
+            parameter("query", "id", TEXT, "Only the job whose id this is, or those whose ids begin so."),
+            parameter("query", "submittedAfter", TIME, "Only jobs submitted since then."),
+            parameter("query", "submittedBefore", TIME, "Only jobs submitted before."),
         ],
-        responses={"200": answer("One page.", ref("JobList")), **refusals(refused.InvalidParameter)},
+        responses={
+            "200": answer("One page; with an id or times there is no total.", ref("JobList")),
+            **refusals(refused.InvalidParameter),
+        },
     )
 
 

@@ -217,9 +217,9 @@ def _job_schemas() -> dict[str, Schema]:
         "Job": _job(),
         "JobRow": closed(
             {"jobId": JOB_ID, "type": TEXT, "status": STATUS, "submittedAt": TIME},
-            {"completedAt": TIME, "duration": SECONDS},
+            {"attempt": COUNT, "startedAt": TIME, "percentage": PERCENTAGE, "completedAt": TIME, "duration": SECONDS},
         ),
-        "JobList": _page("JobRow", closed({"page": COUNT, "size": COUNT, "totalElements": COUNT}, {"next": CURSOR})),
+        "JobList": _page("JobRow", closed({"page": COUNT, "size": COUNT}, {"totalElements": COUNT, "next": CURSOR})),
         "LogLine": _log_line(),
         "LogList": _page("LogLine", closed({"size": COUNT, "totalElements": COUNT}, {"next": CURSOR})),
     }

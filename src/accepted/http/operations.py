@@ -158,6 +158,10 @@ class Operations:
             gone.cancel()
             waiting.cancel()
 
+    async def input(self, call: Call, id: str) -> None:
+        """`GET /operations/{id}/input`: the very bytes it was submitted with."""
+        await call.answer(200, await self._service.input(id, call.sees), JSON, NO_STORE, NOSNIFF)
+
     # --- cancel and retry
 
     async def cancel(self, call: Call, id: str) -> None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 from starlette.types import Message, Receive
 
 from ..contract.caller import ANYBODY, Caller
 from ..contract.problem import Overloaded
 from ..contract.traffic import QuotaExceeded
-from ..engine.follower import Follower
 from ..engine.metrics import Metrics
 from ..settings import Settings
 from ..store.clock import Clock
@@ -25,6 +24,17 @@ from .call import Call
 BEAT = 15  # seconds between the comments that keep a quiet stream open (contract, section 8)
 STILL_HERE: Message = {"type": "http.response.body", "body": b": still here\n\n", "more_body": True}
 SEND_TIMEOUT = 10.0  # seconds that one message may wait for its reader (guarantee E7)
+
+
+class Listener(Protocol):
+    """Whom a stream waits for: a follower of operations, or who watches them all."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits at this moment, and for nothing that has come yet."""
+
+    def nudge(self) -> None:
+        """Wait no longer."""
 
 
 class Stream:
@@ -47,7 +57,7 @@ class Stream:
         "task",
     )
 
-    def __init__(self, pulse: Pulse, kind: str, follower: Follower, call: Call, bucket: set[Stream]) -> None:
+    def __init__(self, pulse: Pulse, kind: str, follower: Listener, call: Call, bucket: set[Stream]) -> None:
         self._pulse = pulse
         self._kind = kind
         self._bucket = bucket
@@ -116,7 +126,7 @@ class Pulse:
         self.now = 0.0
         self.sending: dict[Stream, float] = {}
 
-    def stream(self, kind: str, follower: Follower, call: Call, *, beats: bool) -> Stream:
+    def stream(self, kind: str, follower: Listener, call: Call, *, beats: bool) -> Stream:
         """A stream of the running task, counted as `kind`. Its follower is nudged at each beat, if it `beats`."""
         # The turn that has just been comes round in BEAT seconds.
         return Stream(self, kind, follower, call, self._beating[self._turn - 1] if beats else self._silent)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from datetime import datetime
 
-from ..contract.operation import Status, is_operation_id
+from ..contract.operation import Status, is_operation_id, operation_id, renamed
 from ..contract.problem import InvalidParameter
 from .call import Call
+
+_BEGINNING = re.compile(r"op-[0-9a-hjkmnp-tv-z]{0,26}")
 
 
 def written_cursor(position: str) -> str:
@@ -65,6 +69,37 @@ class Query:
         if not is_operation_id(position):
             self._wrong("cursor", "a cursor as `pagination.next` gave it", 0)
         return position
+
+    def span(self) -> tuple[str, str | None]:
+        """The ids (since, before), both exclusive, between which `id`, `submittedAfter` and `submittedBefore` ask.
+
+        Ids begin with their time, so a moment is a place among them, and so is the beginning of an id.
+        """
+        after, until = self._moment("submittedAfter"), self._moment("submittedBefore")
+        since = "" if after is None else operation_id(after, 0)
+        before = None if until is None else operation_id(until, 0)
+        for value in self.all("id"):
+            beginning = renamed(value, "op") if value.startswith("job-") else value
+            if not _BEGINNING.fullmatch(beginning):
+                self._wrong("id", "an id, or how one begins", 0)
+                continue
+            since = max(since, beginning[:-1] + chr(ord(beginning[-1]) - 1) + "~")
+            before = min(before or "~", beginning + "~")
+        return since, before
+
+    def _moment(self, name: str) -> int | None:
+        """A time in milliseconds, as RFC 3339 writes it."""
+        values = self.all(name)
+        if not values:
+            return None
+        try:
+            moment = datetime.fromisoformat(values[-1])
+            return max(round(moment.timestamp() * 1000), 0) if moment.tzinfo is not None else self._not_a_time(name)
+        except (ValueError, OverflowError):
+            return self._not_a_time(name)
+
+    def _not_a_time(self, name: str) -> int:
+        return self._wrong(name, "a time such as 2026-01-31T12:00:00Z", 0)
 
     def line_cursor(self) -> int:
         """`cursor` of a log."""

@@ -15,11 +15,13 @@ from ..contract.problem import OperationNotFound, UpgradeRequired
 from ..engine.registry import Registered
 from .around import Around
 from .call import Call
+from .dashboard import Dashboard
 from .jobs import Jobs, operation_of
 from .openapi import OpenApi
 from .operations import Operations
 from .results import Results
 from .sockets import Sockets
+from .statistics import Statistics
 from .streams import Streams
 from .webhooks import Webhooks
 
@@ -35,6 +37,8 @@ class Desks(NamedTuple):
     streams: Streams
     sockets: Sockets
     webhooks: Webhooks
+    statistics: Statistics
+    dashboard: Dashboard
     around: Around
     openapi: OpenApi
 
@@ -110,6 +114,7 @@ FIXED: dict[str, Route] = {
     "/operations/{id}/cancel": Route("POST", Rule.CANCEL, lambda desks: _op(desks.operations.cancel)),
     "/operations/{id}/retry": Route("POST", Rule.SUBMIT, lambda desks: _op(desks.operations.retry)),
     "/operations/{id}/result": Route("GET", Rule.READ, lambda desks: _op(desks.results.by_operation)),
+    "/operations/{id}/input": Route("GET", Rule.READ, lambda desks: _op(desks.operations.input)),
     "/operations/{id}/stream": Route("GET", Rule.READ, lambda desks: _op(desks.streams.operation)),
     "/operations/{id}/status": Route("GET", Rule.READ, lambda desks: _upgrade),
     "/operations/{id}/deliveries": Route("GET", Rule.READ, lambda desks: _op(desks.webhooks.deliveries)),
@@ -120,6 +125,10 @@ FIXED: dict[str, Route] = {
     "/jobs/{id}": Route("GET", Rule.READ, lambda desks: _job(desks.jobs.get)),
     "/jobs/{id}/logs": Route("GET", Rule.READ, lambda desks: _job(desks.jobs.logs)),
     "/jobs/{id}/cancel": Route("POST", Rule.CANCEL, lambda desks: _job(desks.operations.cancel)),
+    "/statistics": Route("GET", Rule.READ, lambda desks: desks.statistics.get),
+    "/statistics/stream": Route("GET", Rule.READ, lambda desks: desks.statistics.stream),
+    "/dashboard": Route("GET", Rule.PUBLIC, lambda desks: desks.dashboard.page),
+    "/dashboard/{version}/{file}": Route("GET", Rule.PUBLIC, lambda desks: desks.dashboard.file),
     "/health": Route("GET", Rule.ADMIN, lambda desks: desks.around.health),
     "/health/live": Route("GET", Rule.PUBLIC, lambda desks: desks.around.live),
     "/health/ready": Route("GET", Rule.PUBLIC, lambda desks: desks.around.ready),

@@ -68,15 +68,15 @@ class Sockets:
         call.started = True
         await call.send({"type": "websocket.accept"})
         with self._pulse.stream("websocket", follower, call, beats=False) as stream:
-            reading = asyncio.create_task(self._commands(call, stream, only).run())
+            reading = asyncio.create_task(self._commands(call, stream, follower, only).run())
             reading.add_done_callback(lambda _: follower.nudge())
             try:
                 await self._tell(call, stream, follower, reading)
             finally:
                 reading.cancel()
 
-    def _commands(self, call: Call, stream: Stream, only: str | None) -> _Commands:
-        return _Commands(call, self._service, stream, only, self._guard, self._settings)
+    def _commands(self, call: Call, stream: Stream, follower: Follower, only: str | None) -> _Commands:
+        return _Commands(call, self._service, stream, follower, only, self._guard, self._settings)
 
     async def _tell(self, call: Call, stream: Stream, follower: Follower, reading: asyncio.Task[int | None]) -> None:
         code: int | None = DONE
@@ -99,12 +99,19 @@ class _Commands:
     """The reading half of one socket. `only` is its operation, where it has just one."""
 
     def __init__(
-        self, call: Call, service: Service, stream: Stream, only: str | None, guard: Guard, settings: Settings
+        self,
+        call: Call,
+        service: Service,
+        stream: Stream,
+        follower: Follower,
+        only: str | None,
+        guard: Guard,
+        settings: Settings,
     ) -> None:
         self._call = call
         self._service = service
         self._stream = stream
-        self._follower = stream.follower
+        self._follower = follower
         self._only = only
         self._guard = guard
         self._largest = settings.message_limit

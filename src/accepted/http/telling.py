@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
-from ..engine.follower import Follower, News
 from ..store.protocol import StoreUnavailable
 from .call import SAFE, Call
-from .pulse import STILL_HERE, Pulse, Stream
+from .pulse import STILL_HERE, Listener, Pulse, Stream
 
 log = logging.getLogger("accepted.http")
 
@@ -26,11 +26,31 @@ _HEADERS = (
     *SAFE,
 )
 
-Written = Callable[[News], bytes]
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Source(Listener, Protocol[T_co]):
+    """Where the news of a stream come from."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the server stops while there was more to come."""
+
+    async def news(self) -> Sequence[T_co]:
+        """What is new, as soon as anything is; empty when woken for nothing."""
 
 
 async def tell(
-    call: Call, pulse: Pulse, follower: Follower, written: Written, shorten: Callable[[Stream], None] | None = None
+    call: Call,
+    pulse: Pulse,
+    follower: Source[T],
+    written: Callable[[T], bytes],
+    shorten: Callable[[Stream], None] | None = None,
 ) -> None:
     """Answer with an event stream of what `follower` is told, as `written` writes it: b"" for what is not told here.
 
@@ -54,7 +74,7 @@ async def tell(
         await call.disconnected()  # before that, a server takes a body without its end for our mistake
 
 
-async def _tell(call: Call, stream: Stream, follower: Follower, written: Written) -> None:
+async def _tell(call: Call, stream: Stream, follower: Source[T], written: Callable[[T], bytes]) -> None:
     gone = asyncio.create_task(call.disconnected())
     gone.add_done_callback(lambda _: follower.nudge())
     try:
@@ -74,7 +94,7 @@ async def _tell(call: Call, stream: Stream, follower: Follower, written: Written
     await stream.send({"type": "http.response.body", "body": last})
 
 
-def _parts(batch: list[News], written: Written) -> Iterator[bytes]:
+def _parts(batch: Sequence[T], written: Callable[[T], bytes]) -> Iterator[bytes]:
     """All of it in as few parts as can be; a reader that does not take one costs no more than that (guarantee E7)."""
     part, size = [], 0
     for news in batch:

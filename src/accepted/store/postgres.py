@@ -14,6 +14,7 @@ from ..contract.delivery import Delivery
 from ..contract.event import Event
 from ..contract.ledger import Tombstone
 from ..contract.operation import LogLine, Now, Operation, Status
+from ..contract.statistic import StatisticRow
 from ..contract.transition import Transition
 from ..contract.webhook import Registration
 from .clock import Clock
@@ -79,8 +80,8 @@ class PostgresStore:
     async def count(self, selection: Selection) -> int:
         return await self._reader.count(selection)
 
-    async def tally(self) -> dict[tuple[str, Status], int]:
-        return await self._reader.tally()
+    async def tally(self, owner: str | None = None) -> dict[tuple[str, Status], int]:
+        return await self._reader.tally(owner)
 
     async def events(self, id: str, after: int, limit: int) -> list[Event]:
         return await self._reader.events(id, after, limit)
@@ -122,6 +123,12 @@ class PostgresStore:
 
     async def workers(self) -> list[WorkerRow]:
         return await self._reader.workers()
+
+    async def running(self, limit: int) -> list[Operation]:
+        return await self._reader.running(limit)
+
+    async def statistics(self, scope: str, since: int) -> list[StatisticRow]:
+        return await self._reader.statistics(scope, since)
 
     async def now(self) -> Now:
         return self._clock.database(await self._reader.first("clock"))

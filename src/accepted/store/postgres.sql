@@ -253,6 +253,26 @@ INSERT INTO accepted.duration (type, slot, milliseconds)
 SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS new (type, slot, milliseconds) ORDER BY type COLLATE "C", slot
 ON CONFLICT (type, slot) DO UPDATE SET milliseconds = excluded.milliseconds;
 
+-- name: put_statistic
+-- What a process has counted, in place of what it said of the same minute before.
+INSERT INTO accepted.statistic (scope, minute, type, source, body)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bytea[])
+ON CONFLICT (scope, minute, type, source) DO UPDATE SET body = excluded.body;
+
+-- name: drop_statistics
+-- Counts from before a minute; what another process is about to drop is left to it.
+DELETE FROM accepted.statistic WHERE (scope, minute, type, source) IN (
+    SELECT scope, minute, type, source FROM accepted.statistic WHERE minute < $1 FOR UPDATE SKIP LOCKED
+);
+
+-- name: statistics
+-- What all processes have counted for a scope since a minute.
+SELECT scope, minute, type, source, body FROM accepted.statistic WHERE scope = $1 AND minute >= $2;
+
+-- name: running_now
+-- Operations that some worker holds, at most so many.
+SELECT record FROM accepted.operation WHERE worker IS NOT NULL LIMIT $1;
+
 -- name: durations
 -- Recent run times of a type.
 SELECT milliseconds FROM accepted.duration WHERE type = $1;
@@ -309,10 +329,10 @@ SELECT owner, type, status, sum(number)::bigint AS number FROM accepted.tally WH
 GROUP BY owner, type, status HAVING sum(number) > 0;
 
 -- name: newest
--- The newest operations in some partitions, by (owners, types, statuses, before, skip, limit): of each no more than are wanted in all.
+-- The newest operations in some partitions, by (owners, types, statuses, before, skip, limit, since): of each no more than are wanted in all.
 SELECT newest.record FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (owner, type, status) CROSS JOIN LATERAL (
     SELECT id, record FROM accepted.operation
-    WHERE owner = wanted.owner AND type = wanted.type AND status = wanted.status AND id < $4
+    WHERE owner = wanted.owner AND type = wanted.type AND status = wanted.status AND id < $4 AND id > $7
     ORDER BY id DESC LIMIT $5::bigint + $6::bigint
 ) AS newest ORDER BY newest.id DESC OFFSET $5::bigint LIMIT $6::bigint;
 

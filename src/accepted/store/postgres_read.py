@@ -17,6 +17,7 @@ from ..contract.delivery import Delivery
 from ..contract.event import Event
 from ..contract.ledger import Tombstone
 from ..contract.operation import LogLine, Operation, Status
+from ..contract.statistic import StatisticRow, Tallies
 from ..contract.webhook import Registration
 from .clock import Clock
 from .postgres_commit import decode_delivery, decode_operation
@@ -28,6 +29,7 @@ _LAST_ID = "op-~"  # sorts after every id
 
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode_webhook = msgspec.json.Decoder(Registration).decode
+_decode_tallies = msgspec.json.Decoder(Tallies).decode
 _decode_line = msgspec.json.Decoder(LogLine).decode
 
 _Found = Operation | Tombstone | None
@@ -99,15 +101,15 @@ class Reader:
             return []
         columns = [list(column) for column in zip(*partitions, strict=True)]
         before = selection.before or _LAST_ID
-        rows = await self.rows("newest", *columns, before, selection.skip, selection.limit)
+        rows = await self.rows("newest", *columns, before, selection.skip, selection.limit, selection.since)
         return [decode_operation(row[0]) for row in rows]
 
     async def count(self, selection: Selection) -> int:
         return sum(number for *_, number in await self._partitions(selection))
 
-    async def tally(self) -> dict[tuple[str, Status], int]:
+    async def tally(self, owner: str | None = None) -> dict[tuple[str, Status], int]:
         total: Counter[tuple[str, Status]] = Counter()
-        for _, type, status, number in await self.rows("partitions"):
+        for _, type, status, number in await self._partitions(Selection(owner)):
             total[type, Status(status)] += number
         return dict(total)
 
@@ -151,6 +153,16 @@ class Reader:
         rows = await self.rows("workers")
         tick = self._clock.database(await self.first("clock")).tick
         return [WorkerRow(id, until > tick, msgspec.json.decode(about)) for id, until, about in rows]
+
+    async def running(self, limit: int) -> list[Operation]:
+        return [decode_operation(row[0]) for row in await self.rows("running_now", limit)]
+
+    async def statistics(self, scope: str, since: int) -> list[StatisticRow]:
+        rows = await self.rows("statistics", scope, since)
+        return [
+            StatisticRow(scope, minute, type, source, _decode_tallies(body))
+            for scope, minute, type, source, body in rows
+        ]
 
     async def first(self, name: str, *bindings: Any) -> Any:
         """The first column of the first row, or None."""

@@ -15,6 +15,7 @@ import msgspec
 from ..contract.delivery import Delivery, DeliveryStatus
 from ..contract.ledger import Changes, KeyId
 from ..contract.operation import SUCCEEDED, Now, Operation, Status
+from ..contract.statistic import KEPT_MINUTES, MINUTE
 from .postgres_schema import SQL
 from .protocol import Work
 
@@ -42,6 +43,10 @@ async def save(connection: Any, changes: Changes, now: Now, *, known: frozenset[
     await _write(connection, "drop_chunks", list(changes.dropped_chunks.items()))
     await _save_workers(connection, changes, now)
     await _save_shared(connection, changes, now, known)
+    if changes.statistics:
+        rows = [(*row[:4], _encode(row.tallies)) for row in changes.statistics.values()]
+        await _write(connection, "put_statistic", rows)
+        await connection.execute(SQL["drop_statistics"], now.wall // MINUTE - KEPT_MINUTES)
     if changes.buried:
         await _bury(connection, changes, now)
     if changes.forget is not None:

@@ -15,6 +15,7 @@ from ..contract.event import Event
 from ..contract.ledger import Changes, Tombstone
 from ..contract.operation import LogLine, Now, Operation, Status
 from ..contract.problem import Refusal
+from ..contract.statistic import StatisticRow
 from ..contract.transition import Transition
 from ..contract.webhook import Registration
 
@@ -69,7 +70,9 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """Which operations to list: newest first, strictly older than the id `before`; None does not filter."""
+    """Which operations to list: newest first, strictly older than the id `before` and newer than `since`; None does not
+    filter.
+    """
 
     owner: str | None
     types: tuple[str, ...] | None = None
@@ -77,6 +80,7 @@ class Selection(msgspec.Struct, frozen=True):
     before: str | None = None
     skip: int = 0
     limit: int = 10
+    since: str = ""
 
 
 class WorkerRow(NamedTuple):
@@ -116,10 +120,12 @@ class Store(Protocol):
         """A page of operations. Its cost does not grow with how many there are in all."""
 
     async def count(self, selection: Selection) -> int:
-        """How many there are in all, whatever `before`, `skip` and `limit` are; as cheap as a page."""
+        """How many there are in all, whatever `before`, `since`, `skip` and `limit` are; as cheap as a
+        page.
+        """
 
-    async def tally(self) -> dict[tuple[str, Status], int]:
-        """How many operations there are, by (type, status), over all owners."""
+    async def tally(self, owner: str | None = None) -> dict[tuple[str, Status], int]:
+        """How many operations there are, by (type, status), of one owner or of all."""
 
     async def events(self, id: str, after: int, limit: int) -> list[Event]:
         """Events of one operation with a sequence greater than `after`, in order."""
@@ -160,6 +166,14 @@ class Store(Protocol):
 
     async def workers(self) -> list[WorkerRow]:
         """All workers that have registered and not resigned."""
+
+    async def running(self, limit: int) -> list[Operation]:
+        """Operations that workers hold, at most so many; its cost does not grow with how many there are besides."""
+
+    async def statistics(self, scope: str, since: int) -> list[StatisticRow]:
+        """What all processes have counted for a scope since a minute (of the epoch), in no order; the last two hours of
+        it are kept.
+        """
 
     async def now(self) -> Now:
         """The time by the store's clock."""

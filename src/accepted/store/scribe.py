@@ -36,6 +36,7 @@ from ..contract.transition import (
     Fail,
     Forget,
     Keep,
+    Observe,
     PostponeDelivery,
     Redeliver,
     Release,
@@ -58,7 +59,7 @@ from .sqlite_commit import Recorder
 HEADER = struct.Struct("!I")
 
 AnyTransition = (
-    Accept | Advance | Cancel | Claim | ClaimDeliveries | Complete | Expire | Fail | Forget | Keep
+    Accept | Advance | Cancel | Claim | ClaimDeliveries | Complete | Expire | Fail | Forget | Keep | Observe
     | PostponeDelivery | Redeliver | Release | Renew | Rescue | Resign | Retry | Settle | SettleDelivery | Stop
 )  # fmt: skip
 

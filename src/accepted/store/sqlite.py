@@ -17,6 +17,7 @@ from ..contract.delivery import Delivery
 from ..contract.event import Event
 from ..contract.ledger import Tombstone
 from ..contract.operation import LogLine, Now, Operation, Status
+from ..contract.statistic import StatisticRow
 from ..contract.transition import Transition
 from ..contract.webhook import Registration
 from .beacon import Beacon
@@ -131,8 +132,8 @@ class SqliteStore:
     async def count(self, selection: Selection) -> int:
         return await self._apart(lambda: self._lister.count(selection))
 
-    async def tally(self) -> dict[tuple[str, Status], int]:
-        return await self._apart(self._lister.tally)
+    async def tally(self, owner: str | None = None) -> dict[tuple[str, Status], int]:
+        return await self._apart(self._lister.tally, owner)
 
     async def oldest_due(self) -> dict[str, int]:
         return await self._apart(self._lister.oldest_due)
@@ -158,6 +159,12 @@ class SqliteStore:
     async def workers(self) -> list[WorkerRow]:
         now = self._clock.now()
         return await self._apart(lambda: self._lister.workers(now))
+
+    async def running(self, limit: int) -> list[Operation]:
+        return await self._apart(self._lister.running, limit)
+
+    async def statistics(self, scope: str, since: int) -> list[StatisticRow]:
+        return await self._apart(self._lister.statistics, scope, since)
 
     async def now(self) -> Now:
         return self._clock.now()

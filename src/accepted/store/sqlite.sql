@@ -189,6 +189,22 @@ INSERT INTO tally (owner, type, status, number) VALUES (?, ?, ?, ?) ON CONFLICT 
 -- A run time, over the oldest of its type.
 INSERT INTO duration (type, slot, milliseconds) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET milliseconds = excluded.milliseconds;
 
+-- name: put_statistic
+-- What a process has counted, in place of what it said of the same minute before.
+INSERT INTO statistic (scope, minute, type, source, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body;
+
+-- name: drop_statistics
+-- Counts from before a minute.
+DELETE FROM statistic WHERE minute < ?;
+
+-- name: statistics
+-- What all processes have counted for a scope since a minute.
+SELECT scope, minute, type, source, body FROM statistic WHERE scope = ? AND minute >= ?;
+
+-- name: running_now
+-- Operations that some worker holds, at most so many.
+SELECT record FROM operation WHERE worker IS NOT NULL LIMIT ?;
+
 -- name: durations
 -- Recent run times of a type.
 SELECT milliseconds FROM duration WHERE type = ?;
@@ -239,8 +255,8 @@ SELECT owner, type, status, number FROM tally WHERE number > 0;
 SELECT owner, type, status, number FROM tally WHERE owner = ? AND number > 0;
 
 -- name: newest
--- The newest operations in one partition, by (owner, type, status, before, limit).
-SELECT id FROM operation WHERE owner = ? AND type = ? AND status = ? AND id < ? ORDER BY id DESC LIMIT ?;
+-- The newest operations in one partition, by (owner, type, status, before, since, limit).
+SELECT id FROM operation WHERE owner = ? AND type = ? AND status = ? AND id < ? AND id > ? ORDER BY id DESC LIMIT ?;
 
 -- name: events
 -- Events of an operation, by (operation, after, limit).

@@ -21,6 +21,7 @@ from ..contract.delivery import Delivery, DeliveryStatus
 from ..contract.fold import fold
 from ..contract.ledger import Changes, DueDeliveries, Facts, KeyRow, Needs, needs
 from ..contract.operation import SUCCEEDED, Now, Operation, Status
+from ..contract.statistic import KEPT_MINUTES, MINUTE
 from ..contract.transition import ClaimDeliveries, Transition
 from .clock import Clock
 from .protocol import Committed, StoreUnavailable, Work, hints_of
@@ -235,6 +236,9 @@ def save(connection: apsw.Connection, changes: Changes, now: Now) -> None:
         connection.execute(SQL["drop_chunks"], (id, attempt))
     many("add_to_tally", [(*group, number) for group, number in changes.tally.items() if number])
     _save_durations(connection, changes, now)
+    if changes.statistics:
+        many("put_statistic", [(*row[:4], _encode(row.tallies)) for row in changes.statistics.values()])
+        connection.execute(SQL["drop_statistics"], (now.wall // MINUTE - KEPT_MINUTES,))
     if changes.buried:
         _bury(connection, changes, now)
     if changes.forget is not None:

@@ -22,6 +22,7 @@ from ..contract.delivery import Delivery
 from ..contract.event import Event
 from ..contract.ledger import Tombstone
 from ..contract.operation import LogLine, Now, Operation, Status
+from ..contract.statistic import StatisticRow, Tallies
 from ..contract.webhook import Registration
 from .protocol import Selection, WorkerRow
 from .sqlite_commit import decode_delivery, decode_operation
@@ -31,6 +32,7 @@ _LAST_ID = "op-~"  # sorts after every id
 
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode_webhook = msgspec.json.Decoder(Registration).decode
+_decode_tallies = msgspec.json.Decoder(Tallies).decode
 _decode_line = msgspec.json.Decoder(LogLine).decode
 
 
@@ -71,7 +73,7 @@ class Reader:
         wanted = selection.skip + selection.limit
         before = selection.before or _LAST_ID
         newest = [
-            self._column("newest", (owner, type, status, before, wanted))
+            self._column("newest", (owner, type, status, before, selection.since, wanted))
             for owner, type, status, _ in self._partitions(selection)
         ]
         page = heapq.nlargest(wanted, (id for ids in newest for id in ids))[selection.skip :]
@@ -81,9 +83,9 @@ class Reader:
     def count(self, selection: Selection) -> int:
         return sum(number for *_, number in self._partitions(selection))
 
-    def tally(self) -> dict[tuple[str, Status], int]:
+    def tally(self, owner: str | None = None) -> dict[tuple[str, Status], int]:
         total: Counter[tuple[str, Status]] = Counter()
-        for _, type, status, number in self._rows("partitions", ()):
+        for _, type, status, number in self._partitions(Selection(owner)):
             total[type, Status(status)] += number
         return dict(total)
 
@@ -141,6 +143,16 @@ class Reader:
     def workers(self, now: Now) -> list[WorkerRow]:
         rows = self._rows("workers", (now.tick,))
         return [WorkerRow(id, bool(alive), msgspec.json.decode(about)) for id, alive, about in rows]
+
+    def running(self, limit: int) -> list[Operation]:
+        return [decode_operation(record) for record in self._column("running_now", (limit,))]
+
+    def statistics(self, scope: str, since: int) -> list[StatisticRow]:
+        rows = self._rows("statistics", (scope, since))
+        return [
+            StatisticRow(scope, minute, type, source, _decode_tallies(body))
+            for scope, minute, type, source, body in rows
+        ]
 
     def change_counter(self) -> int:
         """A number that is another one once any other connection has committed."""
