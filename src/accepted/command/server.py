@@ -133,7 +133,8 @@ def demo(port: int, workers: int, database: str | None) -> None:
 DEMO_HINTS = (
     "",
     "Look at it live, in a browser:",
-    "  $URL/demo/",
+    "  $URL/demo/             # order a report and watch it",
+    "  $URL/dashboard         # everything that waits, runs or has ended",
     "",
     "Or try, in another terminal:",
     "  curl -i $URL/reports/sales -H 'Content-Type: application/json' \\",

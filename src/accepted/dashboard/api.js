@@ -69,15 +69,15 @@ export async function post(path, body = {}) {
 }
 
 /** Save what is at a path as a file. A browser does not send a key with a link, so it is fetched here where there is one. */
-export async function download(path, name) {
+export async function download(path, name, accept = null) {
   const link = document.createElement("a");
   link.download = name;
-  if (!key.get()) {
+  if (!key.get() && !accept) {
     link.href = at(path);
     link.click();
     return;
   }
-  const url = URL.createObjectURL(await (await ask(path)).blob());
+  const url = URL.createObjectURL(await (await ask(path, { headers: accept ? { Accept: accept } : {} })).blob());
   link.href = url;
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);

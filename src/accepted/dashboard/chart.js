@@ -149,7 +149,7 @@ function gridline(amount, y, width, write) {
     "g.grid",
     {},
     svg("line", { x1: PAD.left, x2: width - PAD.right, y1: y(amount), y2: y(amount) }),
-    svg("text.axis", { x: PAD.left - 8, y: y(amount) + 4, "text-anchor": "end" }, write(amount)),
+    svg("text.axis", { x: PAD.left - 8, y: y(amount) + 4, "text-anchor": "end" }, write(amount).replace(".0 ", " ")),
   );
 }
 
@@ -166,5 +166,5 @@ function readable(series, minutes, write) {
 function nice(amount) {
   if (amount <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(amount));
-  return [1, 2, 4, 6, 8, 10].map((step) => step * power).find((step) => step >= amount * 0.999);
+  return [1, 1.2, 1.6, 2, 3, 4, 6, 8, 10].map((step) => step * power).find((step) => step >= amount * 0.999);
 }

@@ -203,8 +203,8 @@ function makeFilters(context, parameters) {
     "div.filters",
     { role: "search", "aria-label": "Filter operations" },
     el("form.searching", { onsubmit: (event) => (event.preventDefault(), found()) }, search),
-    el("div.chips", { role: "group", "aria-label": "Status" }, chips.map((each) => each.chip)),
     el("div.selects", {}, type, span),
+    el("div.chips", { role: "group", "aria-label": "Status" }, chips.map((each) => each.chip)),
   );
 
   function found() {
@@ -252,7 +252,7 @@ function choose(select, value) {
 function head() {
   const words = ["Status", "Type", "Submitted", "Took", "Attempt"];
   const all = el("input", { type: "checkbox", "aria-label": "Select all on this page", "data-all": "" });
-  return el("thead", {}, el("tr", {}, el("th.pick", { scope: "col" }, all), words.map((word) => el(`th.${word.toLowerCase()}`, { scope: "col" }, word))));
+  return el("thead", {}, el("tr", {}, el("th.pick", { scope: "col" }, all), words.map((word) => el(`th.of-${word.toLowerCase()}`, { scope: "col" }, word))));
 }
 
 function row(job) {

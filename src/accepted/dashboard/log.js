@@ -15,7 +15,7 @@ export class LogPanel {
   #note = el("p.note", { hidden: true });
 
   constructor(id) {
-    const file = () => download(`jobs/${jobOf(id)}/logs?limit=1000`, `${id}-log.json`);
+    const file = () => download(`jobs/${jobOf(id)}/logs`, `${id}.log`, "text/plain");
     this.node = el(
       "section.card",
       { "aria-labelledby": "log" },

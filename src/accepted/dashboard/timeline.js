@@ -46,7 +46,10 @@ export class History {
       } else if (phase.status === "COMPLETED" && !known) {
         const from = at - (phase.duration ?? 0) * 1000; // it came and went between two events
         this.stretches.push({ kind: "phase", name: phase.name, attempt: event.attempt, from, to: at });
-      } else if (phase.status === "COMPLETED") known.to ??= at;
+      } else if (phase.status === "COMPLETED" && !known.to) {
+        known.to = at;
+        known.from = Math.min(known.from, at - (phase.duration ?? 0) * 1000); // it began before an event said so
+      }
     }
   }
 }
