@@ -102,7 +102,6 @@ addEventListener("unauthenticated", (event) => {
   live?.close();
   view?.close?.();
   view = null;
-  if (document.querySelector(".sign-in")) return;
   connected("signed-out");
   document.title = "Sign in · Accepted";
   fill(main, signIn(event.detail, start));
