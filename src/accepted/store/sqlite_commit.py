@@ -7,11 +7,10 @@ it. After any failure the connection is thrown away: what a failed fsync has lef
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, partial
-from itertools import chain, islice
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import apsw
@@ -25,6 +24,7 @@ from ..contract.statistic import KEPT_MINUTES, MINUTE
 from ..contract.transition import ClaimDeliveries, Transition
 from .clock import Clock
 from .protocol import Committed, StoreUnavailable, Work, hints_of
+from .sqlite_batch import write
 from .sqlite_schema import BUSY_TIMEOUT, SQL, connect, migrate, unavailable
 from .turnstile import Turnstile
 
@@ -245,31 +245,6 @@ def save(connection: apsw.Connection, changes: Changes, now: Now) -> None:
         connection.execute(SQL["forget_resources"], changes.forget)
         connection.execute(SQL["forget_tombstones"], changes.forget)
         connection.execute(SQL["forget_keys"], (now.wall, changes.forget[1]))
-
-
-_PLACES = re.compile(r"(?<=VALUES )\([?, ]+\)")
-_AT_ONCE = (64, 32, 16, 8, 4, 2)  # rows in one statement
-
-
-@cache
-def _statement(name: str, rows: int) -> str:
-    return _PLACES.sub(lambda place: ", ".join([place[0]] * rows), SQL[name])
-
-
-def write(connection: apsw.Connection, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Run a statement for each row, as few times as can be.
-
-    Every step of SQLite gives up the interpreter lock and has to win it back from the event loop. So rows for a
-    statement with VALUES go in by the dozen: that made an accept a third cheaper.
-    """
-    start = 0
-    if "VALUES (" in SQL[name]:
-        for size in _AT_ONCE:
-            while len(rows) - start >= size:
-                connection.execute(_statement(name, size), tuple(chain.from_iterable(rows[start : start + size])))
-                start += size
-    if start < len(rows):
-        connection.executemany(SQL[name], rows[start:])
 
 
 def _row(operation: Operation) -> tuple[Any, ...]:
