@@ -40,8 +40,8 @@ ORDERS: dict[str, tuple[str, ...]] = {
     ),
     "store": (
         "move", "reseal", "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_batch",
-        "sqlite_schema", "postgres", "postgres_hints", "postgres_read", "postgres_commit", "postgres_save", "postgres_schema",
-        "postgres_connect", "beacon", "protocol", "clock", "turnstile", "queries", "migrations",
+        "sqlite_schema", "postgres", "postgres_hints", "postgres_read", "postgres_commit", "postgres_save",
+        "postgres_schema", "postgres_connect", "beacon", "protocol", "clock", "turnstile", "queries", "migrations",
     ),
     "engine": (
         "node", "worker", "child", "runner", "isolation", "execution", "result", "registry", "attempt", "delivery",

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from ..contract.problem import NotFound
-from .call import NOSNIFF, Call, Header
+from .call import Call, Header
 from .headers import matches
 
 FOLDER = Path(__file__).parents[1] / "dashboard"
@@ -24,7 +24,7 @@ _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
     b"form-action 'none'; frame-ancestors 'none'"
 )
-_SAFE: tuple[Header, ...] = ((b"content-security-policy", _POLICY), (b"referrer-policy", b"no-referrer"), NOSNIFF)
+_CONFINED: tuple[Header, ...] = ((b"content-security-policy", _POLICY),)
 _FOR_EVER = (b"cache-control", b"public, max-age=31536000, immutable")
 _ASK_AGAIN = (b"cache-control", b"no-cache")
 
@@ -36,7 +36,7 @@ class Dashboard:
         """`GET /dashboard`."""
         files, version = _files()
         tag = f'"{version}"'
-        headers = (*_SAFE, _ASK_AGAIN, (b"etag", tag.encode()))
+        headers = (*_CONFINED, _ASK_AGAIN, (b"etag", tag.encode()))
         if matches(call.header(b"if-none-match"), tag):
             await call.empty(304, *headers)
             return
@@ -53,7 +53,7 @@ class Dashboard:
         if name not in files or media is None:
             raise NotFound("The dashboard has no such file.")
         kept = _FOR_EVER if call.parameters["version"] == version else _ASK_AGAIN
-        await call.answer(200, files[name], (b"content-type", media), *_SAFE, kept)
+        await call.answer(200, files[name], (b"content-type", media), *_CONFINED, kept)
 
 
 @cache

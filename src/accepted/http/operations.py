@@ -160,7 +160,7 @@ class Operations:
 
     async def input(self, call: Call, id: str) -> None:
         """`GET /operations/{id}/input`: the very bytes it was submitted with."""
-        await call.answer(200, await self._service.input(id, call.sees), JSON, NO_STORE, NOSNIFF)
+        await call.answer(200, await self._service.input(id, call.sees), JSON, NO_STORE)
 
     # --- cancel and retry
 
