@@ -30,6 +30,7 @@ async def test_the_headers_keep_proxies_from_holding_events_back(idle: Api) -> N
         "cache-control": "no-cache",
         "x-accel-buffering": "no",
         "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
     }
     await reader.leave()
 
