@@ -38,6 +38,7 @@ COMMANDS: dict[str, _Entry] = {
     "check-history": _Entry("history", "Hold what clients saw and functions did against the guarantees."),
     "reseal": _Entry("secret", "Seal the secrets of webhooks with a new key."),
     "doctor": _Entry("database", "Say what is wrong with a set-up."),
+    "verify": _Entry("verify", "Hold any server against the pattern, and say which level it reaches."),
 }
 
 

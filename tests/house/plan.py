@@ -14,7 +14,7 @@ FRONT_DOOR = "__init__"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("contract",),
     ("knob",),
-    ("store", "client", "settings", "version", "webhooks", "history"),
+    ("store", "client", "settings", "version", "webhooks", "history", "verify"),
     ("engine",),
     ("service",),
     ("http", "handle"),
@@ -51,12 +51,16 @@ ORDERS: dict[str, tuple[str, ...]] = {
     "testing": ("plugin", "bridge", "crash", "rehearsal", "inbox", "clock"),
     "command": (
         "order", "look", "watch", "bars", "pace", "remote", "terminal", "secret", "server", "database", "history",
-        "option",
+        "verify", "option",
     ),
     "history": ("verdict", "promises", "readings", "streams", "attempts", "day", "record"),
     "client": (
         "asynchronous", "blocking", "application", "exchange", "conversation", "following", "logbook", "fetching",
         "asking", "site", "step", "patience", "eventstream", "typed", "error", "document",
+    ),
+    "verify": (
+        "catalogue", "table", "run", "report", "checks", "listening", "talking", "check", "trial", "receiving",
+        "exchange", "manifest",
     ),
     "http": (
         "install", "install_fastapi", "door", "app", "routes", "operations", "results", "jobs", "streams", "sockets",
@@ -79,6 +83,7 @@ STANDS_ONLY_ON: dict[str, tuple[str, ...]] = {
     "client": ("contract",),
     "webhooks": ("contract",),
     "history": ("contract",),
+    "verify": ("contract",),
 }
 
 LONGEST_FILE = 350  # lines; the median should be near 150
