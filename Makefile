@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench chaos lock clean tools
+.PHONY: help demo test check bench chaos lock audit clean tools
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -72,8 +72,14 @@ lock: $(READY) ## pin the newest versions that pyproject.toml allows (needs Pyth
 		--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-annotate --no-config \
 		--output-file requirements.lock pyproject.toml -
 
+# In an environment of its own, for it is no part of ours. It needs the advisory database of PyPI itself: a mirror has none, and
+# then this fails rather than say that all is well.
+audit: ## ask the advisory database about every pinned dependency
+	@test -x $(VENV)-audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)-audit && $(VENV)-audit/bin/pip install --quiet pip-audit; }
+	@$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
+
 clean: ## remove the environment and what the tools left behind
-	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis
+	@rm -rf $(VENV) $(VENV)-audit build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis
 	@find $(TREES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml
