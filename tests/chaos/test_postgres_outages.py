@@ -56,16 +56,17 @@ async def test_a_database_that_restarts_loses_nothing(
         async with day.crowd(seed=505, patience=PATIENCE) as crowd:
             over = asyncio.Event()
             restarting = asyncio.create_task(restart(over))
+            fickle = asyncio.create_task(crowd.asked_once_until(over, pace=0.05))
             await crowd.orders(operations, pace=0.03)
             over.set()
-            await restarting
+            await asyncio.gather(restarting, fickle)
             began = time.monotonic()
             await crowd.settled(PATIENCE)
             settled = time.monotonic() - began
             await crowd.inspected()
         verdict = await day.verdict()
     assert sentences(verdict) == []
-    assert verdict.acknowledged == operations
+    assert verdict.acknowledged > operations
     figures.note("PostgreSQL, restarts", f"{told(verdict)}; {restarts}; settled {settled:.1f} s after the last")
 
 

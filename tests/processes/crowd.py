@@ -24,6 +24,7 @@ from tests.processes.recorder import Recorder
 
 LINES = 8  # at once
 AGAIN = 0.05  # seconds before a client asks again
+UNDECIDED = {500, 503, 504}  # not stored, or perhaps; the same again tells
 PAGE = 400  # final reads on their way
 
 
@@ -81,6 +82,16 @@ class Crowd:
                 all_orders.create_task(self.submit(f"key-{n}"))
                 await asyncio.sleep(pace)
 
+    async def asked_once_until(self, over: asyncio.Event, *, pace: float) -> None:
+        """Clients that do not come back: what they were refused must not be there (guarantee D4)."""
+        async with asyncio.TaskGroup() as all_orders:
+            for n in count():
+                if over.is_set():
+                    return
+                key = f"once-{n}"
+                all_orders.create_task(self._asked(*order(key), key))
+                await asyncio.sleep(pace)
+
     async def submit(self, key: str) -> None:
         """One order, acknowledged; and what this client does besides."""
         path, body = order(key)
@@ -104,7 +115,7 @@ class Crowd:
                     id = str(answer.json()["operationId"])
                     self.acked.setdefault(id, self.acked_at[-1])
                     return id
-                assert answer is None or answer.status_code in {500, 503}, f"{key}: {answer.status_code} {answer.text}"
+                assert answer is None or answer.status_code in UNDECIDED, f"{key}: {answer.status_code} {answer.text}"
                 await asyncio.sleep(AGAIN)
 
     async def _asked(self, path: str, body: Any, key: str) -> httpx2.Response | None:
