@@ -76,6 +76,18 @@ def serve(directory: Path, workers: int) -> Command:
     return Command(name=f"serve-{workers}", argv=argv, directory=directory, environment=_environment(directory))
 
 
+def owned(directory: Path) -> Command:
+    """`accepted serve` without workers, for one owner whose limits are never reached."""
+    argv = (script(), "serve", "bench.owned:app", "--host", "127.0.0.1", "--port", "{port}", "--workers", "0")
+    wide = {
+        "ACCEPTED_SUBMIT_RATE": "1000000000/1m",
+        "ACCEPTED_OWNER_QUEUE_LIMIT": "1000000000",
+        "ACCEPTED_OWNER_ACTIVE_LIMIT": "1000000000",
+        "ACCEPTED_DEPTH_LIMIT": "1000000000",
+    }
+    return Command(name="owned", argv=argv, directory=directory, environment={**_environment(directory), **wide})
+
+
 def worker(directory: Path) -> Command:
     """`accepted worker`: one worker process over the file of a server that runs already."""
     argv = (script(), "worker", APPLICATION)

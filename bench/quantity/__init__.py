@@ -18,6 +18,7 @@ from bench.quantity import (
     fanout,
     history,
     idle,
+    limits,
     memory,
     news,
     peers,
@@ -53,5 +54,6 @@ QUANTITIES: Mapping[str, Quantity] = {
     "idle": Quantity("memory and processor time of streams on which nothing happens", idle.measure),
     "news": Quantity("from attempt.progress in a worker process to the byte at a client", news.measure),
     "client": Quantity("an operation by the Python client against the same by hand with httpx2", client.measure),
+    "limits": Quantity("what authentication and limits cost durable accepts per second", limits.measure),
     "memory": Quantity("memory of the web process after 100,000 operations", memory.measure),
 }
