@@ -36,14 +36,14 @@ class Script:
     def paths(self) -> list[str]:
         return [request.url.removeprefix("https://api.example.com") for request in self.asked]
 
-    def run(self, talk: Callable[[Conversation], Talk[Any]], *, left: int = 0) -> Any:
-        """Carry it out to its end, with so many replies `left` for the next."""
+    def run(self, talk: Callable[[Conversation], Talk[Any]], *, left: int | None = 0) -> Any:
+        """Carry it out to its end, with so many replies `left` for the next (None: any number)."""
         talking, reply = talk(self.talks), None
         while True:
             try:
                 step = talking.send(reply)
             except StopIteration as end:
-                assert len(self._replies) == left, f"left over: {self._replies}"
+                assert left in {None, len(self._replies)}, f"left over: {self._replies}"
                 return end.value
             reply = self._reply(step)
 
@@ -58,13 +58,14 @@ class Script:
                 return function()
             case Send(request) | Open(request):
                 self.asked.append(request)
-                return self._next(request.timeout)
+                return self._next(request.timeout, Answer)
             case Read(seconds):
-                return self._next(seconds)
+                return self._next(seconds, bytes)
         return None
 
-    def _next(self, patience: float) -> Reply:
+    def _next(self, patience: float, kind: type[Reply]) -> Reply:
         reply = self._replies.popleft()
+        assert isinstance(reply, (kind, Lost)), f"{reply!r} is no answer to that"
         if isinstance(reply, Lost) and reply.silent:
             self.now += patience
         return reply

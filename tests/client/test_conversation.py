@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -324,3 +326,26 @@ def test_a_link_that_is_no_http_is_not_followed() -> None:
     trap = event("completed", 9, "COMPLETED", result={"url": "file:///etc/passwd"})
     with pytest.raises(UnexpectedAnswer):
         Script(stream(), trap).run(resulting)
+
+
+@pytest.mark.parametrize("link", ["http://[", "http://a:b/", "javascript:alert(1)", "mailto:x@example.com"])
+def test_a_link_that_is_no_url_is_said_to_be_none(link: str) -> None:
+    with pytest.raises(UnexpectedAnswer, match="no http or https URL"):
+        Script(answer(405), answer(200, state("COMPLETED", result={"url": link}))).run(resulting)
+
+
+def test_what_no_header_can_say_is_not_sent_back() -> None:
+    strange = b"id: \x01\xc3\xa4\nevent: status-update\ndata: " + MOVED.partition(b"data: ")[2]
+    polled = answer(200, state(), etag='"ä"')
+    script = Script(stream(), strange, CUT, answer(405), polled, DONE, DONE)
+    script.run(waiting())
+    assert not any(name in asked.headers for asked in script.asked for name in ("last-event-id", "if-none-match"))
+
+
+def test_the_client_stands_on_two_libraries() -> None:
+    script = "import sys, accepted; accepted.Client; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+    ours = {"starlette", "apsw", "asyncpg", "uvicorn", "click", "rich", "prometheus_client", "pydantic", "websockets"}
+    assert {"msgspec", "httpx2"} <= loaded
+    assert loaded & ours == set()

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import urljoin
 
 from .document import Problem, State, Unreadable, parse_object
 from .error import ClientError, UnexpectedAnswer, Unreachable, refused
 from .patience import Deadline, Patience, Terms, retry_after
-from .site import Place, Site
+from .site import Place, Site, joined
 from .step import Answer, Lost, Request, Send, T, Talk, Wait
 
 R = TypeVar("R")
@@ -48,8 +47,8 @@ def fetch(url: str, site: Site, terms: Terms, deadline: Deadline) -> Talk[Answer
 
 def redirected(url: str, answer: Answer) -> str:
     """Where an answer sends its reader. Raises `UnexpectedAnswer`."""
-    location = urljoin(url, answer.headers.get("location", ""))
-    if not location.startswith(("http://", "https://")) or location == url:
+    location = joined(url, answer.headers.get("location", ""))
+    if location == url:
         raise UnexpectedAnswer(f"HTTP {answer.status} from {url} leads nowhere")
     return location
 

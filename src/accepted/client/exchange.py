@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 
 from ..contract.policy import Duration, seconds
+from .error import UnexpectedAnswer
 from .patience import Terms
 from .step import Answer, Lost, Request
 
@@ -32,9 +33,12 @@ def built(http: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx2.
     """The request for httpx2, which adds what is its own, such as Host and lengths."""
     connect = min(request.timeout, 10.0)
     timeout = httpx2.Timeout(request.timeout, connect=connect, pool=None)
-    return http.build_request(
-        request.method, request.url, headers=dict(request.headers), content=request.body or None, timeout=timeout
-    )
+    try:
+        return http.build_request(
+            request.method, request.url, headers=dict(request.headers), content=request.body or None, timeout=timeout
+        )
+    except httpx2.InvalidURL as error:
+        raise UnexpectedAnswer(f"{request.url!r} is no URL: {error}") from None
 
 
 def answered(answer: httpx2.Response, body: bytes = b"") -> Answer:

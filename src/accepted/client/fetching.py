@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from .asking import REDIRECTIONS, REDIRECTS, redirected, trouble
 from .error import UnexpectedAnswer, Unreachable
 from .patience import Deadline, Patience, Terms
-from .site import Site
+from .site import Site, sendable
 from .step import Answer, Call, Close, Lost, Open, Read, Talk, Tell, Wait
 
 _RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/([0-9]+|\*)")
@@ -177,4 +177,8 @@ class Fetcher:
 def _version(answer: Answer) -> str:
     """The strong ETag; without one, or behind an encoding, bytes of two answers do not belong together."""
     tag = answer.headers.get("etag", "")
-    return "" if tag.startswith("W/") or answer.headers.get("content-encoding", "identity") != "identity" else tag
+    return (
+        ""
+        if tag.startswith("W/") or not sendable(tag) or answer.headers.get("content-encoding", "identity") != "identity"
+        else tag
+    )

@@ -45,8 +45,11 @@ class Site:
         body: bytes = b"",
         timeout: float | None = None,
     ) -> Request:
-        """A request with these headers (in lower case) and, where they may go, the credential and the client's own."""
-        named = dict(headers)
+        """A request with these headers (in lower case) and, where they may go, the credential and the client's own.
+
+        What a server has made up (an ETag, an id) and no header can say is left out.
+        """
+        named = {name: value for name, value in headers.items() if sendable(value)}
         if body:
             named.setdefault("content-type", "application/json")
         if origin(url) == self.origin:
@@ -100,15 +103,13 @@ class Place:
         """Take the links of a status document."""
         self.state = state
         if state.links:
-            self._links = {name: self.absolute(link) for name, link in state.links.items()}
+            ours = {name: link for name, link in state.links.items() if name != "websocket"}  # ws: is not fetched
+            self._links = {name: self.absolute(link) for name, link in ours.items()}
         return state
 
     def absolute(self, link: str) -> str:
         """A link of one of its documents as a URL. Raises `UnexpectedAnswer` for what HTTP cannot fetch."""
-        url = urljoin(self.url, link)
-        if urlsplit(url).scheme not in {"http", "https", "ws", "wss"}:
-            raise UnexpectedAnswer(f"a link that is neither http nor https: {link!r}")
-        return url
+        return joined(self.url, link)
 
     @property
     def stream(self) -> str | None:
@@ -123,6 +124,21 @@ class Place:
         """Where its log is."""
         job = (self._links or {}).get("job")
         return f"{job or site.at('jobs/' + quote(_job(self.id), safe=''))}/logs"
+
+
+def joined(url: str, link: str) -> str:
+    """A link in what `url` has answered. Raises `UnexpectedAnswer` for what HTTP cannot fetch."""
+    try:
+        target = urljoin(url, link)
+        origin(target)
+    except ValueError:
+        raise UnexpectedAnswer(f"{url} has a link that is no http or https URL: {link!r}") from None
+    return target
+
+
+def sendable(value: str) -> bool:
+    """Whether a header can say it (RFC 9110, section 5.5, and only what everybody reads alike)."""
+    return value.isascii() and value.isprintable()
 
 
 def _job(id: str) -> str:

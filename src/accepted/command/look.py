@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..contract.operation import Status
-from .remote import SOON, Remote, complete_id, operation_id, remote_options
+from .remote import PATIENCE, SOON, Remote, complete_id, operation_id, remote_options
 from .terminal import as_json, clean, clean_lines, day, is_terminal, moment, say, span, status
 
 if TYPE_CHECKING:
@@ -119,14 +119,11 @@ def logs(remote: Remote, id: str, follow: bool) -> None:
 
     with Client(**remote.options(id)) as client:  # first whether it is there: a typing error is told soon
         client.operation(operation_id(id)).status()
-    try:
-        with Client(**remote.options(id, 300 if follow else SOON)) as client:
-            operation = client.operation(operation_id(id))
-            operation.status()  # its links say where its log is
-            for line in operation.logs(follow=follow):
-                click.echo(as_json(line.document) if remote.json else _log_line(line))
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+    with Client(**remote.options(id, PATIENCE if follow else SOON)) as client:
+        operation = client.operation(operation_id(id))
+        operation.status()  # its links say where its log is
+        for line in operation.logs(follow=follow):
+            click.echo(as_json(line.document) if remote.json else _log_line(line))
 
 
 _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red", "DEBUG": "bright_black"}
@@ -148,7 +145,7 @@ def download(remote: Remote, id: str, output: Path) -> None:
 
     with Client(**remote.options(id)) as client:
         client.operation(operation_id(id)).status()
-    with Client(**remote.options(id, 300)) as client, _Meter(remote) as seen:
+    with Client(**remote.options(id, PATIENCE)) as client, _Meter(remote) as seen:
         path = client.operation(operation_id(id)).download(output, progress=seen)
     size = path.stat().st_size
     if remote.json:

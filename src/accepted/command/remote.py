@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 DEFAULT_URL = "http://127.0.0.1:8000"
 _ID = re.compile(r"[\w-]+", re.ASCII)  # what a server may put into a shell
 SOON = 3.0  # seconds for which a command tries to reach a server at all
+PATIENCE = 300.0  # and for which one that has reached it goes on while nothing answers
 ENDS = {"COMPLETED": 0, "FAILED": 3, "CANCELLED": 4, "COMPLETED_WITH_ERRORS": 5}
 
 
@@ -85,6 +86,8 @@ def remote_options(command: Callable[..., Any]) -> Callable[..., Any]:
             command(remote=Remote(url, token, as_json), **given)
         except ClientError as error:
             raise SystemExit(tell(error, json=as_json)) from None
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
         except BrokenPipeError:
             raise  # whoever read has gone, which click takes quietly
         except (ValueError, OSError) as error:
