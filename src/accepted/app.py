@@ -9,11 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import get_ident
-from types import FrameType
 from typing import Any, Self, TypeVar
 
 from msgspec.structs import replace
@@ -29,8 +26,9 @@ from .engine.registry import Registered, Registry
 from .handle import Handle
 from .http.app import Face
 from .http.body import fingerprint, parse
-from .http.farewell import told_of_the_end
-from .http.guard import Authenticate
+from .http.farewell import notice_the_end, told_of_the_end
+from .http.guard import Authenticate, Verifier
+from .keys import Keys
 from .service import Service
 from .settings import InvalidSetting, Settings, load
 from .store.clock import Clock
@@ -173,6 +171,24 @@ class Accepted:
         return self._service
 
     @property
+    def asks_who_is_there(self) -> bool:
+        """Whether callers have to say who they are, also while there is no key."""
+        verified = self.settings.jwt_jwks_url or self.settings.jwt_key
+        return self.authenticate is not None or self.settings.require_auth or bool(verified)
+
+    def _verifier(self) -> Verifier | None:
+        if not (self.settings.jwt_jwks_url or self.settings.jwt_key):
+            return None
+        from .http.jwt import TokenVerifier
+
+        return TokenVerifier(self.settings, self._clock.monotonic)
+
+    @property
+    def keys(self) -> Keys:
+        """The API keys of its database; there once the app has started. Every change is in the audit trail."""
+        return Keys(self.node.store, "in process", self.node.keyring.look)
+
+    @property
     def node(self) -> Node:
         """The engine of this process; there once the app has started."""
         if self._node is None:
@@ -206,9 +222,16 @@ class Accepted:
                 node.worker.succeed(worker_id, predecessor)
             await node.start()
             self._service = Service(node)
-            self._face = Face(node, self._service, self.registry, self.settings, self.authenticate)
+            self._face = Face(
+                node,
+                self._service,
+                self.registry,
+                self.settings,
+                verifier=self._verifier(),
+                authenticate=self.authenticate,
+            )
             self._node = node
-            self._notice_signals()
+            notice_the_end(self.drain)
 
     def drain(self) -> None:
         """From now on submits get 503 and nobody waits any longer; a server calls it before it waits for its
@@ -216,18 +239,6 @@ class Accepted:
         """
         if self._node is not None:
             self._node.drain()
-
-    def _notice_signals(self) -> None:
-        """A server waits for open requests before it ends the lifespan; ours would be held until then. So hear what
-        the server hears, and let it go on as it was.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            return
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before = signal.getsignal(number)
-            if callable(before) and before is not signal.default_int_handler:
-                signal.signal(number, _Both(before, loop, self.drain))
 
     async def stop(self) -> None:
         """End in good order; what runs is handed back."""
@@ -311,20 +322,6 @@ class Accepted:
             await receive()
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-class _Both:
-    """A signal handler that drains, and then does what its predecessor did."""
-
-    def __init__(self, before: Callable[..., Any], loop: asyncio.AbstractEventLoop, drain: Callable[[], None]) -> None:
-        self._before = before
-        self._loop = loop
-        self._drain = drain
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is gone already
-            self._loop.call_soon_threadsafe(self._drain)
-        self._before(number, frame)
 
 
 def open_store(settings: Settings, clock: Clock, *, apart: bool = False) -> Store:

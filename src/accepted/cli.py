@@ -37,6 +37,7 @@ COMMANDS: dict[str, _Entry] = {
     "migrate": _Entry("database", "Bring a database's schema up to date."),
     "check-history": _Entry("history", "Hold what clients saw and functions did against the guarantees."),
     "reseal": _Entry("secret", "Seal the secrets of webhooks with a new key."),
+    "keys": _Entry("keys", "Make, list, replace and revoke API keys."),
     "doctor": _Entry("database", "Say what is wrong with a set-up."),
     "verify": _Entry("verify", "Hold any server against the pattern, and say which level it reaches."),
 }

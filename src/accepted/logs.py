@@ -17,6 +17,7 @@ import msgspec
 from .contract.wire import timestamp
 
 _CONTEXT = {"operation_id": "operationId", "operation_type": "type", "attempt": "attempt", "traceparent": "traceparent"}
+_OF_AUDIT = {"action": "action", "owner": "owner", "key": "key"}
 
 
 def configure(format: str, level: str = "INFO") -> None:
@@ -102,7 +103,8 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _context(record: logging.LogRecord) -> dict[str, object]:
-    found = {word: getattr(record, name, None) for name, word in _CONTEXT.items()}
+    wanted = _CONTEXT | _OF_AUDIT if record.name == "accepted.audit" else _CONTEXT
+    found = {word: getattr(record, name, None) for name, word in wanted.items()}
     return {word: value for word, value in found.items() if value is not None}
 
 

@@ -12,6 +12,7 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from typing import Literal
 
+from .contract.caller import Caller
 from .contract.delivery import Delivery
 from .contract.event import Event
 from .contract.ledger import Tombstone, resource_name
@@ -239,6 +240,14 @@ class Service:
         await self.get(id, owner)
         delivery: Delivery = await self._commit(Redeliver(id, delivery_id))
         return delivery
+
+    # --- tickets
+
+    async def ticket(self, caller: Caller, id: str | None = None) -> tuple[str, int]:
+        """A ticket for one stream, of this operation or of any of theirs, and until when (ms) it is good."""
+        if id is not None:
+            await self.get(id, caller.sees)
+        return await self._node.keyring.give(caller, id or "")
 
     # --- results
 

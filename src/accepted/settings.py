@@ -76,6 +76,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[
         tuple[str, ...], Knob(names, "Origins of browser pages that may ask for changes, besides its own.")
     ] = ()
+    require_auth: Annotated[
+        bool, Knob(flag, "Nobody is let in without credentials, even before there is a key or a verifier.")
+    ] = False
+    jwt_jwks_url: Annotated[str, Knob(url, "Tokens: where the issuer's public keys are (RFC 7517); https.")] = ""
+    jwt_key: Annotated[str, Knob(str, "Tokens: a key shared with the issuer, at least 32 bytes.")] = ""
+    jwt_algorithms: Annotated[
+        tuple[str, ...], Knob(names, "Tokens: the algorithms that count; empty: RS256 and ES256, or HS256 with a key.")
+    ] = ()
+    jwt_issuer: Annotated[str, Knob(str, "Tokens: what `iss` has to be.")] = ""
+    jwt_audience: Annotated[str, Knob(str, "Tokens: what `aud` has to hold.")] = ""
+    jwt_owner_claim: Annotated[str, Knob(str, "Tokens: the claim that says whose operations they are for.")] = "sub"
+    jwt_roles_claim: Annotated[
+        str, Knob(str, "Tokens: the claim with the roles, a list or words; dots lead into objects.")
+    ] = "roles"
+    jwt_leeway: Annotated[float, Knob(seconds, "Tokens: how far the issuer's clock may be off.")] = 30.0
     trusted_proxies: Annotated[
         tuple[Network, ...],
         Knob(
@@ -234,6 +249,9 @@ def load(given: Mapping[str, Any], environment: Mapping[str, str] | None = None)
             values[name] = _read(knob, given[name], name)
         elif variable(name) in environment:
             values[name] = _read(knob, environment[variable(name)], variable(name))
+    values.setdefault("jwt_algorithms", ("RS256", "ES256") if values.get("jwt_jwks_url") else ())
+    if values.get("jwt_key") and not values["jwt_algorithms"]:
+        values["jwt_algorithms"] = ("HS256",)
     _check(
         settings := Settings(**values),
         {name: name if given.get(name) is not None else variable(name) for name in known},
@@ -260,6 +278,7 @@ def _check(settings: Settings, source: Mapping[str, str]) -> None:
             raise InvalidSetting(f"{source[name]}: under 1 s an ordinary pause of the network would end it")
     if bool(settings.tls_cert) != bool(settings.tls_key):
         raise InvalidSetting(f"{source['tls_cert']} and {source['tls_key']}: one needs the other")
+    _check_tokens(settings, source)
     if settings.log_format not in {"text", "json"}:
         raise InvalidSetting(f"{source['log_format']}: is text or json")
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
@@ -268,3 +287,28 @@ def _check(settings: Settings, source: Mapping[str, str]) -> None:
         raise InvalidSetting(f"{source['secret_keys']}: needs cryptography: pip install 'accepted[encryption]'")
     if settings.database.startswith("postgres") and find_spec("asyncpg") is None:
         raise InvalidSetting(f"{source['database']}: PostgreSQL needs asyncpg: pip install 'accepted[postgres]'")
+
+
+def _check_tokens(settings: Settings, source: Mapping[str, str]) -> None:
+    """A public key must never be taken for a shared one, nor a token that was made for another service for ours."""
+    public, shared = bool(settings.jwt_jwks_url), bool(settings.jwt_key)
+    if not (public or shared):
+        return
+    if public and shared:
+        raise InvalidSetting(f"{source['jwt_key']}: a token is verified by jwt_jwks_url or by jwt_key, not by both")
+    family = "HS" if shared else ("RS", "PS", "ES", "Ed")
+    if not settings.jwt_algorithms or not all(name.startswith(family) for name in settings.jwt_algorithms):
+        raise InvalidSetting(
+            f"{source['jwt_algorithms']}: not all of them fit {'jwt_key' if shared else 'public keys'}"
+        )
+    if shared and len(settings.jwt_key.encode()) < 32:
+        raise InvalidSetting(f"{source['jwt_key']}: has to have at least 32 bytes")
+    if public and not (settings.jwt_issuer and settings.jwt_audience):
+        raise InvalidSetting(f"{source['jwt_jwks_url']}: needs jwt_issuer and jwt_audience, or tokens for others count")
+    parts = urlsplit(settings.jwt_jwks_url)
+    if public and parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise InvalidSetting(f"{source['jwt_jwks_url']}: has to be https")
+    if settings.jwt_leeway > 300:
+        raise InvalidSetting(f"{source['jwt_leeway']}: is at most 300 s")
+    if find_spec("jwt") is None:
+        raise InvalidSetting(f"{source['jwt_key']}: tokens need pyjwt: pip install 'accepted[jwt]'")

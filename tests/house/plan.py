@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("store", "client", "settings", "version", "webhooks", "history", "verify"),
     ("engine",),
     ("service",),
-    ("http", "handle"),
+    ("http", "handle", "keys"),
     ("app",),
     (FRONT_DOOR,),
     ("logs", "crowd"),
@@ -35,23 +35,25 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 ORDERS: dict[str, tuple[str, ...]] = {
     "contract": (
         "diagram", "fold", "outbox", "lifecycle", "ledger", "transition", "frame", "form", "statistic", "job",
-        "wire", "delivery", "webhook", "signature", "address", "event", "operation", "progress", "caller", "traffic",
-        "problem", "policy",
+        "wire", "delivery", "webhook", "signature", "address", "event", "operation", "progress", "credential",
+        "caller", "traffic", "problem", "policy",
     ),
     "store": (
-        "move", "reseal", "sqlite", "sqlite_write", "scribe", "sqlite_read", "sqlite_commit", "sqlite_batch",
-        "sqlite_schema", "postgres", "postgres_hints", "postgres_read", "postgres_commit", "postgres_save",
-        "postgres_schema", "postgres_connect", "beacon", "protocol", "clock", "turnstile", "queries", "migrations",
+        "move", "reseal", "sqlite", "sqlite_write", "scribe", "sqlite_credential", "sqlite_read", "sqlite_commit",
+        "sqlite_batch", "sqlite_schema", "postgres", "postgres_hints", "postgres_credential", "postgres_read",
+        "postgres_commit", "postgres_save", "postgres_schema", "postgres_connect", "beacon", "protocol", "clock",
+        "turnstile", "queries", "migrations",
     ),
     "engine": (
         "node", "worker", "child", "runner", "isolation", "execution", "result", "registry", "attempt", "delivery",
-        "sender", "vault", "exchange", "lane", "sweeper", "metrics", "census", "overview", "journal", "follower",
-        "relay", "channel", "admission", "committer", "feed", "estimate", "mailbox", "artifact", "model",
+        "sender", "vault", "exchange", "lane", "sweeper", "keyring", "metrics", "census", "overview", "audit",
+        "journal", "handing", "follower", "relay", "channel", "admission", "committer", "feed", "estimate", "mailbox",
+        "artifact", "model",
     ),
     "testing": ("plugin", "bridge", "crash", "rehearsal", "inbox", "clock"),
     "command": (
-        "order", "look", "watch", "bars", "pace", "remote", "terminal", "secret", "server", "database", "history",
-        "verify", "option",
+        "order", "look", "watch", "bars", "pace", "remote", "terminal", "secret", "server", "keys", "database",
+        "history", "verify", "option",
     ),
     "history": ("verdict", "promises", "readings", "streams", "attempts", "day", "record"),
     "client": (
@@ -64,9 +66,9 @@ ORDERS: dict[str, tuple[str, ...]] = {
     ),
     "http": (
         "install", "install_fastapi", "door", "app", "routes", "operations", "results", "jobs", "streams", "sockets",
-        "webhooks", "around", "statistics", "openapi", "openapi_paths", "openapi_statistics", "openapi_streams",
-        "openapi_webhooks", "openapi_parts", "openapi_schemas", "dashboard", "telling", "pulse", "bookmark", "query",
-        "guard", "pace", "call", "proxy", "cors", "access", "headers", "body", "farewell",
+        "webhooks", "tickets", "around", "statistics", "openapi", "openapi_paths", "openapi_statistics",
+        "openapi_streams", "openapi_webhooks", "openapi_parts", "openapi_schemas", "dashboard", "telling", "pulse",
+        "bookmark", "query", "guard", "jwt", "pace", "call", "proxy", "cors", "access", "headers", "body", "farewell",
     ),
 }  # fmt: skip
 

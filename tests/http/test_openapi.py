@@ -175,7 +175,7 @@ APPS = [app, of_structs, of_pydantic, of_plain_types, of_files, of_one_name]
 
 
 def document_of(made: Accepted, base: str = "") -> Document:
-    return OpenApi(made.registry).document(base)
+    return OpenApi(made.registry, lambda: False).document(base)
 
 
 def operations(document: Document) -> Iterator[tuple[str, str, Document]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -50,10 +51,11 @@ def _serve(
     if database is not None:
         os.environ["ACCEPTED_DATABASE_URL"] = database
     read_settings()  # before the app is imported, so that a bad variable is told in one line
-    _check_host(host, insecure)
-    settings = processes.load_app(app).settings
+    loaded = processes.load_app(app)
+    settings = loaded.settings
     processes.check_database(settings, database)
     _check_schema(settings)
+    _check_host(host, insecure, loaded)
     configure(settings.log_format)
 
     def ready(url: str) -> None:
@@ -75,21 +77,31 @@ def _check_schema(settings: Any) -> None:
         raise Refused("The database's schema is not there or not up to date: run accepted migrate.")
 
 
-def _check_host(host: str, insecure: bool) -> None:
+def _check_host(host: str, insecure: bool, app: Any) -> None:
+    """Beyond this machine only what asks who is there, or what was told not to."""
     from ..serve import Refused
 
     try:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
         loopback = host == "localhost"
-    if loopback:
+    if loopback or app.asks_who_is_there or _has_keys(app.settings):
         return
     if not insecure:
         raise Refused(
-            f"There is no authentication yet, so listening on {host} would let anybody in. Listen on 127.0.0.1 "
-            "behind a proxy that authenticates, or say --insecure-no-auth."
+            f"Listening on {host} would let anybody in, for no authentication is configured. Make a key (accepted keys "
+            "create), configure tokens (ACCEPTED_JWT_...), listen on 127.0.0.1, or say --insecure-no-auth."
         )
     click.echo(f"accepted: WARNING: listening on {host} without authentication (--insecure-no-auth)", err=True)
+
+
+def _has_keys(settings: Any) -> bool:
+    from .keys import run
+
+    path = settings.database.removeprefix("sqlite:///")
+    if path != settings.database and not Path(path).exists():
+        return False  # looking would make it
+    return bool(run(settings, lambda keys: keys.all()))
 
 
 @click.command()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
 
 from ..contract.delivery import Delivery, DeliveryStatus
 from ..contract.event import Event
@@ -17,6 +16,7 @@ from ..contract.ledger import Tombstone
 from ..contract.operation import Operation, Status
 from ..contract.transition import SettledDelivery
 from ..store.protocol import Committed
+from .handing import hand_over
 
 log = logging.getLogger("accepted.operation")
 
@@ -69,7 +69,7 @@ def on_commit(committed: Committed, _seconds: float) -> None:
     settled = (outcome.delivery for outcome in committed.outcomes if type(outcome) is SettledDelivery)
     lines += [said for delivery in settled if (said := _sending(delivery)) is not None]
     if lines:
-        _hand_over(lines)
+        hand_over(log, lines)
 
 
 def _line(event: Event, operation: Operation) -> Line | None:
@@ -106,29 +106,6 @@ def _sending(delivery: Delivery) -> logging.LogRecord | None:
     }
     text = f"{delivery.operation_id} {word} {delivery.event} to {delivery.host}{more}"
     return logging.makeLogRecord({**members, **about, "msg": "%s", "args": (text,)})
-
-
-def _hand_over(lines: Sequence[logging.LogRecord]) -> None:
-    """What `log.handle` does for each, but a handler that can take many at once gets them at once."""
-    if log.disabled or log.filters:
-        for line in lines:
-            log.handle(line)
-        return
-    for handler in _handlers():
-        emit_many = getattr(handler, "emit_many", None)
-        if emit_many is not None:
-            emit_many(lines)
-            continue
-        for line in lines:
-            if line.levelno >= handler.level:
-                handler.handle(line)
-
-
-def _handlers() -> Iterator[logging.Handler]:
-    logger: logging.Logger | None = log
-    while logger is not None:
-        yield from logger.handlers
-        logger = logger.parent if logger.propagate else None
 
 
 def _word(event: Event, operation: Operation) -> str:

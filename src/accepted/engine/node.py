@@ -23,6 +23,7 @@ from .delivery import Deliverer
 from .estimate import Estimator
 from .execution import Lifespan, LogCapture
 from .feed import Feed
+from .keyring import Keyring
 from .metrics import Metrics
 from .overview import Overview
 from .registry import Registry
@@ -54,6 +55,7 @@ class Node:
         self.clock = clock or Clock()
         self.relay = Relay(store, self.feed, self.clock)
         self.metrics = Metrics(store)
+        self.keyring = Keyring(store, self.clock)
         self.committer = Committer(store, self.feed, queue_limit=settings.queue_limit)
         self.census = Census(self.committer, self.clock)
         self.overview = Overview(store, self.feed, self.clock)
@@ -80,12 +82,18 @@ class Node:
     async def start(self) -> None:
         """Open the store and begin. Raises `StoreUnavailable`."""
         await self.store.open()
+        try:
+            await self.keyring.look()  # before the first request: whoever does not know of keys would let everybody in
+        except BaseException:
+            await self.store.close()
+            raise
         self._committing = self._supervised(self.committer.run(), "committer")
         self._tasks = [self._supervised(self.feed.run(), "feed"), self._supervised(self.sweeper.run(), "sweeper")]
         self._tasks.append(self._supervised(self.relay.run(), "relay"))
         self._tasks.append(self._supervised(self.deliverer.run(), "deliverer"))
         self._tasks.append(self._supervised(self.census.run(), "census"))
         self._tasks.append(self._supervised(self.overview.run(), "overview"))
+        self._tasks.append(self._supervised(self.keyring.run(), "keyring"))
         if self.worker is not None:
             logging.getLogger().addHandler(self._capture)
             self._tasks.append(self._supervised(self.worker.run(), "worker"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from starlette.requests import ClientDisconnect
@@ -32,9 +33,9 @@ from ..store.protocol import StoreUnavailable
 from . import cors
 from .access import Access
 from .around import Around
-from .call import OF_PATHS, Call, Header
+from .call import OF_PATHS, TICKET, Call, Header, hide_ticket
 from .dashboard import Dashboard
-from .guard import Authenticate, Guard
+from .guard import Authenticate, Guard, Verifier
 from .jobs import Jobs
 from .openapi import OpenApi
 from .operations import Operations
@@ -43,18 +44,27 @@ from .proxy import unproxied
 from .pulse import Pulse
 from .results import Results
 from .routes import FIXED, RESULT, SOCKETS, SUBMIT, Desks, Endpoint, known_form
+from .routes import Route as Ruling
 from .sockets import Sockets
 from .statistics import Statistics
 from .streams import Streams
+from .tickets import Tickets
 from .webhooks import Webhooks
 
 log = logging.getLogger("accepted.http")
 
-Ruled = tuple[Rule, Endpoint]
-Table = dict[str, dict[str, Ruled]]
+Table = dict[str, dict[str, "Ruled"]]
 
 _STATUS = "/operations/"
 _STATUS_LENGTH = len(_STATUS) + 29
+
+
+class Ruled(NamedTuple):
+    """Who answers, and what they ask of the caller."""
+
+    rule: Rule
+    endpoint: Endpoint
+    ticketed: bool = False
 
 
 class Face:
@@ -66,24 +76,26 @@ class Face:
         service: Service,
         registry: Registry,
         settings: Settings,
+        *,
+        verifier: Verifier | None = None,
         authenticate: Authenticate | None = None,
     ) -> None:
         self._registry = registry
         self._settings = settings
         self._access = Access(settings)
-        self._guard = Guard(authenticate)
+        self._guard = Guard(node.keyring, verifier, authenticate, always=settings.require_auth)
         self._pace = Pace(settings, node.clock.monotonic)
         self.webhooks = Webhooks(service, settings)
-        self.operations = Operations(service, settings, self.webhooks, self._pace)
+        self.operations = Operations(service, settings, self.webhooks, self._guard, self._pace)
         self.results = Results(service)
-        pulse = Pulse(node.clock, node.metrics, settings)
+        pulse = Pulse(node.clock, node.metrics, settings, self._guard.holds)
         self.jobs = Jobs(service, pulse)
         self.streams = Streams(service, pulse)
         self.sockets = Sockets(service, pulse, self._guard, settings)
         self.statistics = Statistics(service, pulse)
         self.around = Around(node)
         self.dashboard = Dashboard()
-        self.openapi = OpenApi(registry)
+        self.openapi = OpenApi(registry, lambda: self._guard.required)
         desks = Desks(
             self.operations,
             self.results,
@@ -91,6 +103,7 @@ class Face:
             self.streams,
             self.sockets,
             self.webhooks,
+            Tickets(service, settings),
             self.statistics,
             self.dashboard,
             self.around,
@@ -98,14 +111,14 @@ class Face:
         )
         self.table = self._table(desks)
         self._routes = [(Route(path, _unused), methods) for path, methods in self.table.items()]
-        self._sockets = [(Route(path, _unused), route.rule, route.find(desks)) for path, route in SOCKETS.items()]
+        self._sockets = [(Route(path, _unused), _ruled(route, desks)) for path, route in SOCKETS.items()]
 
     def _table(self, desks: Desks) -> Table:
         """Every path but the registered ones, with its methods; the order is that of the router."""
-        table: Table = {path: {route.method: (route.rule, route.find(desks))} for path, route in FIXED.items()}
+        table: Table = {path: {route.method: _ruled(route, desks)} for path, route in FIXED.items()}
         for registered in self._registry:
             if registered.result is not None:
-                table.setdefault(registered.result, {})["GET"] = (RESULT, self._resource(registered))
+                table.setdefault(registered.result, {})["GET"] = Ruled(RESULT, self._resource(registered))
         return table
 
     def _resource(self, registered: Registered) -> Endpoint:
@@ -131,11 +144,11 @@ class Face:
                 if cors.is_preflight(scope["method"], call.headers):
                     await call.empty(204, *cors.preflight())
                     return
-            rule, endpoint = self._find(call, scope["method"], call.path)
-            if not self._guard.admit(call, rule):
-                await self._guard.ask(call, rule)
-            self._pace.charge(call, rule)
-            await endpoint(call)
+            found = self._find(call, scope["method"], call.path)
+            if not self._guard.admit(call, found.rule):
+                await self._guard.ask(call, found.rule, scope.get(TICKET) if found.ticketed else None)
+            self._pace.charge(call, found.rule)
+            await found.endpoint(call)
         except ClientDisconnect:
             pass
         except Exception as error:
@@ -147,11 +160,11 @@ class Face:
         try:
             call.check_single()
             self._access.check("CONNECT", call.headers)  # what a page may open, it may also command
-            rule, endpoint = self._find_socket(call)
-            if not self._guard.admit(call, rule):
-                await self._guard.ask(call, rule)
-            self._pace.charge(call, rule)
-            await endpoint(call)
+            found = self._find_socket(call)
+            if not self._guard.admit(call, found.rule):
+                await self._guard.ask(call, found.rule, scope.get(TICKET) if found.ticketed else None)
+            self._pace.charge(call, found.rule)
+            await found.endpoint(call)
         except OSError:
             pass  # the client has gone
         except Exception as error:
@@ -160,6 +173,7 @@ class Face:
             await self._explain(call, error)
 
     def _call(self, scope: Scope, receive: Receive, send: Send) -> Call:
+        hide_ticket(scope)
         if self._settings.trusted_proxies:
             scope = unproxied(scope, self._settings.trusted_proxies)
         root, path = _mounted(scope)
@@ -169,11 +183,11 @@ class Face:
         return Call(scope, receive, send, path, self._settings.public_url or quote(root, safe=OF_PATHS))
 
     def _find(self, call: Call, method: str, path: str) -> Ruled:
-        """Who answers, and what they ask of the caller; not to be called before the guard agrees."""
+        """Who answers; not before the guard agrees."""
         if method == "POST" and (registered := self._registry.at(path)) is not None:
-            return SUBMIT, partial(self.operations.submit, registered=registered)
+            return Ruled(SUBMIT, partial(self.operations.submit, registered=registered))
         if method in _GET and len(path) == _STATUS_LENGTH and path.startswith(_STATUS) and "/" not in path[12:]:
-            return RESULT, partial(self._status, id=path[12:])
+            return Ruled(RESULT, partial(self._status, id=path[12:]))
         return self._look_up(call, method, path)
 
     async def _status(self, call: Call, id: str) -> None:
@@ -191,16 +205,16 @@ class Face:
                 return found
             allowed.update(methods)
         if allowed:
-            return Rule.KNOWN, _raising(_NotAllowed(allowed | ({"HEAD"} if "GET" in allowed else set())))
-        return Rule.KNOWN, _raising(NotFound("There is nothing at this path."))
+            return Ruled(Rule.KNOWN, _raising(_NotAllowed(allowed | ({"HEAD"} if "GET" in allowed else set()))))
+        return Ruled(Rule.KNOWN, _raising(NotFound("There is nothing at this path.")))
 
     def _find_socket(self, call: Call) -> Ruled:
-        for route, rule, endpoint in self._sockets:
+        for route, found in self._sockets:
             match, child = route.matches({"type": "http", "path": call.path, "method": "GET"})
             if match is not Match.NONE:
                 call.parameters = child["path_params"]
-                return rule, endpoint
-        return Rule.KNOWN, _raising(NotFound("There is no WebSocket at this path."))
+                return found
+        return Ruled(Rule.KNOWN, _raising(NotFound("There is no WebSocket at this path.")))
 
     async def _explain(self, call: Call, error: Exception) -> None:
         """The answer to what an endpoint raised; after the first byte nothing but a cut is honest."""
@@ -213,6 +227,10 @@ class Face:
 
 
 _GET = frozenset({"GET", "HEAD"})
+
+
+def _ruled(route: Ruling, desks: Desks) -> Ruled:
+    return Ruled(route.rule, route.find(desks), route.ticketed)
 
 
 def _raising(error: Exception) -> Endpoint:

@@ -30,8 +30,20 @@ SAFE: tuple[Header, ...] = (NOSNIFF, REFERRER)
 """What stands on every answer."""
 VARY_PREFER = (b"vary", b"Prefer")
 _SINGLE = frozenset({b"host", b"origin", b"authorization", b"content-type", b"content-length", b"sec-websocket-key"})
+TICKET = "accepted.ticket"
 _PARAMETERS = 200  # a stream of a hundred operations may name each in one of its own
 OF_PATHS = "/:@!$&'()*+,;="  # RFC 3986, section 3.3: what a path may hold as it is
+
+
+def hide_ticket(scope: Scope) -> None:
+    """Take a ticket out of the query, in place: servers log that after us. From here on it is `scope[TICKET]`."""
+    query = scope["query_string"]
+    if b"ticket=" in query:
+        parts = query.split(b"&")
+        scope["query_string"] = b"&".join(part for part in parts if not part.startswith(b"ticket="))
+        for part in parts:
+            if part.startswith(b"ticket="):
+                scope[TICKET] = part[7:].decode("latin-1")
 
 
 class Call:

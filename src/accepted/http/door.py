@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from starlette.types import Receive, Scope, Send
 
 from ..engine.registry import Registry
+from .call import hide_ticket
 from .farewell import told_of_the_end
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
@@ -50,6 +51,7 @@ class Door:
         self._depth = path.count("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hide_ticket(scope)  # in the parent's own scope, which its server goes by
         await self._guest(self._mounted(scope), receive, send)
 
     def _mounted(self, scope: Scope) -> Scope:

@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -41,3 +42,30 @@ def told_of_the_end(drain: Callable[[], None]) -> Iterator[None]:
         for number, handler in handlers.items():
             if signal.getsignal(number) is told:
                 signal.signal(number, handler)
+
+
+def notice_the_end(drain: Callable[[], None]) -> None:
+    """The same for good, for an app whose lifespan nobody runs: it hears what its server hears, and lets it go on as it
+    was.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        before = signal.getsignal(number)
+        if callable(before) and before is not signal.default_int_handler:
+            signal.signal(number, _Both(before, loop, drain))
+
+
+class _Both:
+    """A signal handler that drains, and then does what its predecessor did."""
+
+    def __init__(self, before: Callable[..., Any], loop: asyncio.AbstractEventLoop, drain: Callable[[], None]) -> None:
+        self._before = before
+        self._loop = loop
+        self._drain = drain
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone already
+            self._loop.call_soon_threadsafe(self._drain)
+        self._before(number, frame)

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from ..contract import frame, job, wire
-from ..contract.operation import LogLine, renamed
-from ..contract.problem import NotAcceptable
+from ..contract.operation import LogLine, Operation, renamed
+from ..contract.problem import Forbidden, NotAcceptable
 from ..engine.follower import News, Position
 from ..service import Service
 from ..store.protocol import Selection
@@ -37,11 +37,17 @@ class Jobs:
         """`GET /jobs/{id}`."""
         operation = await self._service.get(id, call.sees)
         advice = await self._service.advice(operation)
-        await call.json(200, job.job_document(operation, call.base, advice))
+        await call.json(200, job.job_document(operation, call.base, advice) | _whose(call, operation))
 
     async def history(self, call: Call) -> None:
-        """`GET /jobs`: newest first, with filters; `cursor` goes on where a page ended and does not drift."""
+        """`GET /jobs`: newest first, with filters; `cursor` goes on where a page ended and does not drift.
+
+        `owner` is an admin's filter. Anybody else may name nobody but themselves.
+        """
         query = Query(call)
+        owner = next(iter(query.all("owner")[-1:]), call.sees)
+        if call.sees is not None and owner != call.sees:
+            raise Forbidden("Only an admin may ask for the jobs of another owner.")
         statuses = query.statuses()
         types = tuple(query.all("type")) or None
         limit = query.number("limit", 10, 1, PAGE_LIMIT)
@@ -52,7 +58,7 @@ class Jobs:
         skip = 0 if cursor is not None else page * limit
         if cursor is not None:
             before = min(cursor, before or cursor)
-        selection = Selection(call.sees, types, statuses, before, skip, limit, since)
+        selection = Selection(owner, types, statuses, before, skip, limit, since)
         operations, total = await self._service.page(selection)
         pagination: dict[str, Any] = {"page": page, "size": limit}
         narrowed = since or query.all("submittedBefore")  # how many lie within a span is known to nobody
@@ -60,7 +66,8 @@ class Jobs:
             pagination["totalElements"] = total
         if len(operations) == limit and (narrowed or cursor is not None or skip + limit < total):
             pagination["next"] = written_cursor(operations[-1].id)
-        await call.json(200, wire.page_document(map(job.job_row, operations), pagination))
+        rows = [job.job_row(operation) | _whose(call, operation) for operation in operations]
+        await call.json(200, wire.page_document(rows, pagination))
 
     async def logs(self, call: Call, id: str) -> None:
         """`GET /jobs/{id}/logs`: a page as JSON, all of it as text, or followed as a stream, by `Accept`."""
@@ -101,6 +108,11 @@ class Jobs:
         while lines := await self._service.lines(id, after, LINES_LIMIT):
             yield lines
             after = lines[-1].line
+
+
+def _whose(call: Call, operation: Operation) -> dict[str, str]:
+    """What only an admin needs to be told."""
+    return {"owner": operation.owner} if call.caller.is_admin else {}
 
 
 async def _begin(call: Call, media: bytes) -> bool:

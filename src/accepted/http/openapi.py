@@ -7,7 +7,7 @@ document of a FastAPI app.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..contract import problem as refused
 from ..contract import wire
@@ -45,30 +45,44 @@ _TAGS = {
 class OpenApi:
     """`GET /openapi.json`."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, guarded: Callable[[], bool]) -> None:
         self._registry = registry
-        self._written: dict[str, bytes] = {}
+        self._guarded = guarded
+        self._written: dict[tuple[str, bool], bytes] = {}
 
     async def get(self, call: Call) -> None:
         """The whole document."""
-        body = self._written.get(call.base)
+        of = call.base, self._guarded()
+        body = self._written.get(of)
         if body is None:
             while len(self._written) >= _BASES_KEPT:
                 del self._written[next(iter(self._written))]
-            body = self._written[call.base] = wire.encode(self.document(call.base))
+            body = self._written[of] = wire.encode(self.document(*of))
         await call.answer(200, body, JSON, NO_STORE)
 
-    def document(self, base: str) -> Schema:
-        """The document for an app whose links start with `base`."""
+    def document(self, base: str, guarded: bool = False) -> Schema:
+        """The document for an app whose links start with `base`; `guarded` if it asks for credentials."""
         paths, components = described(self._registry)
         return {
             "openapi": "3.1.0",
             "info": {"title": "Asynchronous operations", "version": VERSION, "description": _DESCRIPTION},
             **({"servers": [{"url": base}]} if base else {}),
             "tags": [{"name": name, "description": about} for name, about in _TAGS.items()],
-            "paths": paths,
-            "components": {"schemas": components},
+            **({"security": part.BEARER} if guarded else {}),
+            "paths": paths if guarded else _open(paths),
+            "components": {"schemas": components, **({"securitySchemes": part.SECURITY} if guarded else {})},
         }
+
+
+def _open(paths: dict[str, Schema]) -> dict[str, Schema]:
+    """The same where nobody is asked for credentials."""
+    return {
+        path: {
+            method: {name: value for name, value in found.items() if name != "security"}
+            for method, found in methods.items()
+        }
+        for path, methods in paths.items()
+    }
 
 
 def described(registry: Iterable[Registered]) -> tuple[dict[str, Schema], dict[str, Schema]]:

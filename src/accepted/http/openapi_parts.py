@@ -76,6 +76,17 @@ REDIRECT = parameter(
 )
 
 
+# --- who may ask
+
+SECURITY: Schema = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a token that this server knows."},
+    "ticket": {"type": "apiKey", "in": "query", "name": "ticket", "description": "Used once, within 30 seconds."},
+}
+BEARER: list[Schema] = [{"bearer": []}]
+BEARER_OR_TICKET: list[Schema] = [*BEARER, {"ticket": []}]
+NO_CREDENTIALS: list[Schema] = []
+
+
 # --- operations and their answers
 
 

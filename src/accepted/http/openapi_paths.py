@@ -182,6 +182,7 @@ def _jobs() -> Schema:
         parameters=[
             parameter("query", "status", {"type": "array", "items": STATUS}, "Only jobs in one of these."),
             parameter("query", "type", {"type": "array", "items": TEXT}, "Only jobs of one of these operations."),
+            parameter("query", "owner", TEXT, "Only jobs of this owner; for an admin."),
             parameter("query", "limit", _limit(10, 100), "Jobs on a page."),
             parameter("query", "page", page, "Which page, from 0."),
             parameter("query", "cursor", CURSOR, "`pagination.next` of the page before: unlike `page`, no drift."),
@@ -223,6 +224,7 @@ def _logs() -> Schema:
             parameter("query", "cursor", CURSOR, "`pagination.next` of the page before."),
             parameter("header", "Last-Event-ID", COUNT, "The last line that a follower has seen."),
         ],
+        security=part.BEARER_OR_TICKET,
         responses={"200": whole, **refusals(*OF_OPERATION, refused.NotAcceptable, refused.InvalidParameter)},
     )
 
@@ -267,4 +269,5 @@ def _self() -> Schema:
 
 def _around(id: str, summary: str, answers: dict[str, Schema], *, store: bool = True, public: bool = False) -> Schema:
     responses = {**refusals(store=store, public=public), **answers}
-    return operation(id=id, tag="health", summary=summary, responses=responses)
+    security = {"security": part.NO_CREDENTIALS} if public else {}
+    return operation(id=id, tag="health", summary=summary, **security, responses=responses)

@@ -43,6 +43,7 @@ STATUS: Schema = one_of_texts(*Status)
 _ID = "[0-9abcdefghjkmnpqrstvwxyz]{26}$"
 OPERATION_ID: Schema = {"type": "string", "pattern": f"^op-{_ID}"}
 JOB_ID: Schema = {"type": "string", "pattern": f"^job-{_ID}"}
+OWNER: Schema = {"type": "string", "description": "Whose it is; told to an admin."}
 CURSOR: Schema = {"type": "string", "description": "Opaque; give it back as `cursor`."}
 
 _RUNNING = (Status.PENDING, Status.PROCESSING)
@@ -71,6 +72,7 @@ def contract_schemas() -> dict[str, Schema]:
         "Warning": closed({"code": TEXT, "message": TEXT}, {"affectedRecords": {"type": "integer"}}),
         "Problem": _problem(),
         **_job_schemas(),
+        "Ticket": closed({"ticket": TEXT, "expiresAt": TIME}, description="Opens one stream, once, as `?ticket=`."),
         "Health": _health(),
     }
 
@@ -217,7 +219,14 @@ def _job_schemas() -> dict[str, Schema]:
         "Job": _job(),
         "JobRow": closed(
             {"jobId": JOB_ID, "type": TEXT, "status": STATUS, "submittedAt": TIME},
-            {"attempt": COUNT, "startedAt": TIME, "percentage": PERCENTAGE, "completedAt": TIME, "duration": SECONDS},
+            {
+                "attempt": COUNT,
+                "startedAt": TIME,
+                "percentage": PERCENTAGE,
+                "completedAt": TIME,
+                "duration": SECONDS,
+                "owner": OWNER,
+            },
         ),
         "JobList": _page("JobRow", closed({"page": COUNT, "size": COUNT}, {"totalElements": COUNT, "next": CURSOR})),
         "LogLine": _log_line(),
@@ -240,7 +249,8 @@ def _job() -> Schema:
         "timestamps": times,
         "links": closed({"self": LINK, "cancel": LINK, "logs": LINK, "operation": LINK}),
     }
-    return closed(required, {"progress": ref("Progress")}, description="The operator's view of an operation.")
+    about = "The operator's view of an operation."
+    return closed(required, {"progress": ref("Progress"), "owner": OWNER}, description=about)
 
 
 def _log_line() -> Schema:

@@ -8,7 +8,7 @@ from ..contract import problem as refused
 from ..contract.traffic import QuotaExceeded
 from . import openapi_parts as part
 from .openapi_parts import answer, operation, parameter, refusals
-from .openapi_schemas import OPERATION_ID, TEXT, Schema
+from .openapi_schemas import OPERATION_ID, TEXT, Schema, ref
 
 _OPERATION = parameter("path", "id", OPERATION_ID, "The operation.")
 _LOGS = parameter(
@@ -34,14 +34,31 @@ _SOCKET = """The same events as on the stream, as texts `{"event", "operationId"
 
 
 def streams() -> Iterator[tuple[str, str, Schema]]:
-    """The paths under which events are followed."""
+    """The paths under which events are followed, and those that give browsers leave to do so."""
     one, many = (_OPERATION,), (_IDS,)
+    yield "/operations/{id}/ticket", "post", _ticket("createTicket", "A ticket for a stream of this operation", one)
+    yield "/operations/ticket", "post", _ticket("createTicketForAny", "A ticket for a stream of any operation", ())
     yield "/operations/{id}/stream", "get", _stream("streamOperation", "Follow an operation", one)
     yield "/operations/stream", "get", _stream("streamOperations", "Follow many operations on one connection", many)
     about = f"{_SOCKET}. The server closes with 1000 after the last event."
     yield "/operations/{id}/status", "get", _socket("followOperation", "Follow an operation by WebSocket", one, about)
     about = f'{_SOCKET}, `{{"command": "subscribe" | "unsubscribe", "operationId", "after"}}`.'
     yield "/operations/status", "get", _socket("followOperations", "Follow many operations by WebSocket", (), about)
+
+
+def _ticket(id: str, summary: str, target: tuple[Schema, ...]) -> Schema:
+    known = (refused.OperationNotFound, refused.OperationExpired) if target else ()
+    return operation(
+        id=id,
+        tag="streams",
+        summary=summary,
+        description="For EventSource and WebSocket, which send no headers: it opens one stream, once, within 30 s.",
+        parameters=[*target],
+        responses={
+            "201": answer("The ticket, to be given as `?ticket=`.", ref("Ticket")),
+            **refusals(*known, refused.OriginNotAllowed, refused.StorageFull, refused.BodyTooLarge),
+        },
+    )
 
 
 def _stream(id: str, summary: str, target: tuple[Schema, ...]) -> Schema:
@@ -51,6 +68,7 @@ def _stream(id: str, summary: str, target: tuple[Schema, ...]) -> Schema:
         summary=summary,
         description=_ABOUT,
         parameters=[*target, _LOGS, _AFTER, _LAST],
+        security=part.BEARER_OR_TICKET,
         responses={
             "200": answer("Events until the end.", TEXT, media="text/event-stream"),
             "204": answer("The reader has seen the last event; do not come back."),
@@ -69,6 +87,7 @@ def _socket(id: str, summary: str, target: tuple[Schema, ...], about: str) -> Sc
         summary=summary,
         description=about,
         parameters=[*target, *((_AFTER,) if target else ())],
+        security=part.BEARER_OR_TICKET,
         responses={
             "101": answer("The connection speaks WebSocket from here on."),
             **refusals(*known, QuotaExceeded),

@@ -6,16 +6,19 @@ import asyncio
 from typing import Any
 
 from ..contract import wire
+from ..contract.caller import Rule
 from ..contract.form import accepted_body
 from ..contract.operation import Operation, Status
 from ..contract.problem import InvalidRequest
 from ..contract.transition import Key
+from ..engine import audit
 from ..engine.model import ABSENT
 from ..engine.registry import Registered
 from ..service import Service
 from ..settings import Settings
 from . import body
 from .call import JSON, NO_STORE, VARY_PREFER, Call, Header
+from .guard import Guard
 from .headers import NO_PREFERENCES, Preferences, idempotency_key, matches, traceparent
 from .pace import Pace
 from .webhooks import RESERVED, Webhooks, without_webhook
@@ -24,8 +27,9 @@ from .webhooks import RESERVED, Webhooks, without_webhook
 class Operations:
     """The endpoints under `/operations/{id}`, and the submit of each registered operation."""
 
-    def __init__(self, service: Service, settings: Settings, webhooks: Webhooks, pace: Pace) -> None:
+    def __init__(self, service: Service, settings: Settings, webhooks: Webhooks, guard: Guard, pace: Pace) -> None:
         self._service = service
+        self._guard = guard
         self._pace = pace
         self._webhooks = webhooks
         self._settings = settings
@@ -49,14 +53,17 @@ class Operations:
         accepted = await self._service.submit(
             registered, raw, owner=call.caller.owner, key=key, trace=trace, webhook=registration
         )
+        if not accepted.replayed:
+            audit.note("submit", call.caller, accepted.operation.id)
         replayed: tuple[Header, ...] = ((b"idempotency-replayed", b"true"),) if accepted.replayed else ()
         preferred = call.preferences(self._settings.wait_limit)
         operation = accepted.operation
         if webhook is not None and webhook.minted and not accepted.replayed:
+            audit.note("secret", call.caller, operation.id, "of its webhook, minted and shown")
             # Only this answer may say the secret, so it cannot wait for another one (`Prefer` is a wish).
             await self._accepted(call, operation, Preferences(), False, replayed, webhook.registration.secrets[0])
             return
-        if preferred.wait:
+        if preferred.wait and call.caller.may(Rule.READ):  # who may not look is not shown what becomes of it either
             operation = await self._wait(call, operation, preferred.wait, "end")
             if operation.terminal:
                 await self._answer(call, operation, preferred, True, *replayed)
@@ -89,7 +96,7 @@ class Operations:
         advice = await self._service.advice(operation)
         if secret is not None:
             document = wire.encode(wire.accepted_document(operation, call.base, advice, secret))
-        elif replayed:
+        elif replayed and call.caller.may(Rule.READ):
             document = wire.encode(wire.replayed_document(operation, call.base, advice))
         else:
             document = accepted_body(operation, call.base, advice)
@@ -104,24 +111,24 @@ class Operations:
     async def status(self, call: Call, id: str) -> None:
         """`GET /operations/{id}`."""
         if b"prefer" not in call.headers:
-            self._pace.check_poll(id)
+            self._pace.check_poll(call, id)
         operation = await self._service.get(id, call.sees)
         if not call.headers.keys().isdisjoint(_UNUSUAL):
             await self._status_with_conditions(call, operation)
             return
-        self._count(operation)
+        self._count(call, operation)
         await self._answer(call, operation, NO_PREFERENCES, False)
 
-    def _count(self, operation: Operation) -> None:
+    def _count(self, call: Call, operation: Operation) -> None:
         if not operation.terminal:
-            self._pace.polled(operation.id)
+            self._pace.polled(call, operation.id)
 
     async def _status_with_conditions(self, call: Call, operation: Operation) -> None:
         preferred = call.preferences(self._settings.wait_limit)
         known = call.header(b"if-none-match")
         fresh = not known or matches(known, etag(operation))
         if not (preferred.wait and fresh):
-            self._count(operation)  # a long-poll is not counted: it is the server that says when it ends
+            self._count(call, operation)  # a long-poll is not counted: it is the server that says when it ends
         elif not operation.terminal:
             operation = await self._wait(call, operation, preferred.wait, "change")
         applied = _applied(preferred, preferred.wait is not None)
@@ -153,6 +160,7 @@ class Operations:
         waiting = asyncio.create_task(self._service.wait(operation, call.sees, timeout, until))
         try:
             await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            self._guard.recheck(call.caller)
             return waiting.result() if waiting.done() else operation
         finally:
             gone.cancel()
@@ -168,6 +176,7 @@ class Operations:
         """`POST /operations/{id}/cancel`."""
         reason = await self._reason(call)
         operation = await self._service.cancel(id, call.sees, reason)
+        audit.note("cancel", call.caller, id)
         await call.json(200, wire.cancel_document(operation))
 
     async def _reason(self, call: Call) -> str | None:
@@ -185,6 +194,7 @@ class Operations:
         await body.read(call.receive, call.headers, self._settings.body_limit)
         trace = traceparent(call.header(b"traceparent"))
         operation = await self._service.retry(id, call.sees, trace)
+        audit.note("retry", call.caller, id, f"as {operation.id}")
         await self._accepted(call, operation, NO_PREFERENCES, operation.version > 1, ())
 
 

@@ -97,14 +97,17 @@ class Pace:
         if call.caller is not ANYBODY and (policy := self._policies.get(rule)) is not None:
             policy.charge(call)
 
-    def check_poll(self, id: str) -> None:
-        """Raises `PollingTooFast` for an operation that was polled too often, before anything is read for it."""
-        if self._polls is not None and (wait := self._polls.wait(id)):
+    def check_poll(self, call: Call, id: str) -> None:
+        """Raises `PollingTooFast` for an operation that was polled too often, before anything is read for it.
+
+        Each owner has polls of their own: others must not learn from a 429 that there is something.
+        """
+        if self._polls is not None and (wait := self._polls.wait(f"{id} {call.caller.owner}")):
             raise _too_fast(wait)
 
-    def polled(self, id: str) -> None:
+    def polled(self, call: Call, id: str) -> None:
         """Count a poll of an operation that has not ended. Raises `PollingTooFast`."""
-        if self._polls is not None and (wait := self._polls.take(id)):
+        if self._polls is not None and (wait := self._polls.take(f"{id} {call.caller.owner}")):
             raise _too_fast(wait)
 
 

@@ -1,4 +1,5 @@
-"""The one timer behind all streams of a process: heartbeats, and an end for readers that do not read.
+"""The one timer behind all streams of a process: heartbeats, and an end for readers that do not read, or may not any
+longer.
 
 No stream has a timer or a task group of its own: ten thousand idle ones cost one look a second, and one short write
 each every 15 seconds.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, Self, cast
 
 from starlette.types import Message, Receive
@@ -44,18 +45,8 @@ class Stream:
     """
 
     __slots__ = (
-        "_bucket",
-        "_flow",
-        "_kind",
-        "_owner",
-        "_pulse",
-        "_receive",
-        "_send",
-        "cut",
-        "dropped",
-        "follower",
-        "task",
-    )
+        "_bucket", "_flow", "_kind", "_pulse", "_receive", "_send", "caller", "cut", "dropped", "follower", "task",
+    )  # fmt: skip
 
     def __init__(self, pulse: Pulse, kind: str, follower: Listener, call: Call, bucket: set[Stream]) -> None:
         self._pulse = pulse
@@ -63,9 +54,9 @@ class Stream:
         self._bucket = bucket
         self._receive = call.receive
         self._send = call.send
-        self._owner = call.caller.owner
         self._flow = getattr(getattr(call.send, "__self__", None), "flow", None)
         self.follower = follower
+        self.caller = call.caller
         self.task: asyncio.Task[Any] | None = asyncio.current_task()
         self.cut = False
         self.dropped = False
@@ -73,12 +64,12 @@ class Stream:
 
     def __enter__(self) -> Self:
         self._bucket.add(self)
-        self._pulse.opened(self._kind, self._owner)
+        self._pulse.opened(self._kind, self.caller.owner)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         self._bucket.discard(self)
-        self._pulse.closed(self._kind, self._owner)
+        self._pulse.closed(self._kind, self.caller.owner)
         if not (self.cut and isinstance(error, asyncio.CancelledError)):
             return False
         if self.task is not None:
@@ -113,11 +104,12 @@ class Stream:
 class Pulse:
     """All open streams, and the timer they share while there are any."""
 
-    def __init__(self, clock: Clock, metrics: Metrics, settings: Settings) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, settings: Settings, holds: Callable[[Caller], bool]) -> None:
         self._clock = clock
         self._most, self._most_of_one = settings.stream_limit, settings.streams_per_owner
         self._by_owner: Counter[str] = Counter()
         self._metrics = metrics
+        self._holds = holds
         self._beating: list[set[Stream]] = [set() for _ in range(BEAT)]
         self._silent: set[Stream] = set()
         self._turn = 0
@@ -164,9 +156,22 @@ class Pulse:
                     stream.follower.nudge()
             self._turn = (self._turn + 1) % BEAT
             for stream, since in list(self.sending.items()):
-                if self.now - since > SEND_TIMEOUT and not stream.cut and stream.task is not None:
-                    stream.cut = True
-                    stream.task.cancel()
+                if self.now - since > SEND_TIMEOUT:
+                    _cut(stream)
+            for stream in self._strangers():
+                _cut(stream)
+
+    def _strangers(self) -> list[Stream]:
+        """Streams of those who would not be let in any more: a key was revoked, or its time is over."""
+        return [
+            stream for bucket in (self._silent, *self._beating) for stream in bucket if not self._holds(stream.caller)
+        ]
+
+
+def _cut(stream: Stream) -> None:
+    if not stream.cut and stream.task is not None:
+        stream.cut = True
+        stream.task.cancel()
 
 
 def _abort(receive: Receive) -> bool:

@@ -23,6 +23,7 @@ from .results import Results
 from .sockets import Sockets
 from .statistics import Statistics
 from .streams import Streams
+from .tickets import Tickets
 from .webhooks import Webhooks
 
 Endpoint = Callable[[Call], Awaitable[None]]
@@ -37,6 +38,7 @@ class Desks(NamedTuple):
     streams: Streams
     sockets: Sockets
     webhooks: Webhooks
+    tickets: Tickets
     statistics: Statistics
     dashboard: Dashboard
     around: Around
@@ -44,11 +46,12 @@ class Desks(NamedTuple):
 
 
 class Route(NamedTuple):
-    """One method of one path."""
+    """One method of one path; where it is `ticketed`, a ticket lets in as well."""
 
     method: str
     rule: Rule
     find: Callable[[Desks], Endpoint]
+    ticketed: bool = False
 
 
 SUBMIT, RESULT = Rule.SUBMIT, Rule.READ
@@ -108,25 +111,27 @@ async def _upgrade(call: Call) -> None:
 
 # The order is that of the router.
 FIXED: dict[str, Route] = {
-    "/operations/stream": Route("GET", Rule.READ, lambda desks: desks.streams.operations),
+    "/operations/stream": Route("GET", Rule.READ, lambda desks: desks.streams.operations, ticketed=True),
     "/operations/status": Route("GET", Rule.READ, lambda desks: _upgrade),
+    "/operations/ticket": Route("POST", Rule.READ, lambda desks: desks.tickets.operations),
     "/operations/{id}": Route("GET", Rule.READ, lambda desks: _op(desks.operations.status)),
     "/operations/{id}/cancel": Route("POST", Rule.CANCEL, lambda desks: _op(desks.operations.cancel)),
     "/operations/{id}/retry": Route("POST", Rule.SUBMIT, lambda desks: _op(desks.operations.retry)),
     "/operations/{id}/result": Route("GET", Rule.READ, lambda desks: _op(desks.results.by_operation)),
     "/operations/{id}/input": Route("GET", Rule.READ, lambda desks: _op(desks.operations.input)),
-    "/operations/{id}/stream": Route("GET", Rule.READ, lambda desks: _op(desks.streams.operation)),
+    "/operations/{id}/stream": Route("GET", Rule.READ, lambda desks: _op(desks.streams.operation), ticketed=True),
     "/operations/{id}/status": Route("GET", Rule.READ, lambda desks: _upgrade),
+    "/operations/{id}/ticket": Route("POST", Rule.READ, lambda desks: _op(desks.tickets.operation)),
     "/operations/{id}/deliveries": Route("GET", Rule.READ, lambda desks: _op(desks.webhooks.deliveries)),
     "/operations/{id}/deliveries/{deliveryId}/redeliver": Route(
         "POST", Rule.SUBMIT, lambda desks: _op(desks.webhooks.redeliver)
     ),
     "/jobs": Route("GET", Rule.READ, lambda desks: desks.jobs.history),
     "/jobs/{id}": Route("GET", Rule.READ, lambda desks: _job(desks.jobs.get)),
-    "/jobs/{id}/logs": Route("GET", Rule.READ, lambda desks: _job(desks.jobs.logs)),
+    "/jobs/{id}/logs": Route("GET", Rule.READ, lambda desks: _job(desks.jobs.logs), ticketed=True),
     "/jobs/{id}/cancel": Route("POST", Rule.CANCEL, lambda desks: _job(desks.operations.cancel)),
     "/statistics": Route("GET", Rule.READ, lambda desks: desks.statistics.get),
-    "/statistics/stream": Route("GET", Rule.READ, lambda desks: desks.statistics.stream),
+    "/statistics/stream": Route("GET", Rule.READ, lambda desks: desks.statistics.stream, ticketed=True),
     "/dashboard": Route("GET", Rule.PUBLIC, lambda desks: desks.dashboard.page),
     "/dashboard/{version}/{file}": Route("GET", Rule.PUBLIC, lambda desks: desks.dashboard.file),
     "/health": Route("GET", Rule.ADMIN, lambda desks: desks.around.health),
@@ -139,7 +144,7 @@ FIXED: dict[str, Route] = {
 }
 
 SOCKETS: dict[str, Route] = {
-    "/operations/status": Route("CONNECT", Rule.READ, lambda desks: desks.sockets.operations),
-    "/operations/{id}/status": Route("CONNECT", Rule.READ, lambda desks: _op(desks.sockets.operation)),
+    "/operations/status": Route("CONNECT", Rule.READ, lambda desks: desks.sockets.operations, ticketed=True),
+    "/operations/{id}/status": Route("CONNECT", Rule.READ, lambda desks: _op(desks.sockets.operation), ticketed=True),
 }
 """Paths that speak WebSocket."""

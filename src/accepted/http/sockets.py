@@ -22,6 +22,7 @@ from ..contract.problem import (
     Refusal,
 )
 from ..contract.traffic import TooManyMessages
+from ..engine import audit
 from ..engine.follower import Follower, News, Position
 from ..service import Service
 from ..settings import Settings
@@ -174,6 +175,7 @@ class _Commands:
 
     async def _cancel(self, id: str, reason: str | None) -> None:
         operation = await self._service.cancel(id, self._call.sees, reason)
+        audit.note("cancel", self._call.caller, id)
         if not self._follower.follows(id) and self._only is None:
             await self._stream.send(_text(frame.message(event_of(operation), operation, self._call.base)))
 

@@ -12,6 +12,7 @@ from ..contract import wire
 from ..contract.delivery import is_delivery_id
 from ..contract.problem import DeliveryNotFound
 from ..contract.webhook import Webhook
+from ..engine import audit
 from ..service import Service
 from ..settings import Settings
 from . import body
@@ -49,6 +50,7 @@ class Webhooks:
             await self._service.get(id, call.sees)
             raise DeliveryNotFound("The operation has no delivery with this id.")
         delivery = await self._service.redeliver(id, call.sees, delivery_id)
+        audit.note("redeliver", call.caller, id, delivery_id)
         await call.json(202, wire.delivery_document(delivery))
 
 

@@ -24,8 +24,8 @@ from .sqlite_schema import migrate as migrate_file
 from .sqlite_schema import unavailable as file_unavailable
 from .turnstile import Turnstile
 
-LEFT_BEHIND = frozenset({"migration", "fact", "worker"})
-"""Tables that are about the file or the processes on it, not about operations."""
+LEFT_BEHIND = frozenset({"migration", "fact", "worker", "ticket"})
+"""Tables that are about the file or the processes on it, not about operations; and tickets, which live for seconds."""
 
 ONLY_THERE = {"stripe": 0}
 """Columns that PostgreSQL has beside those of the file, and what stands in them."""

@@ -19,6 +19,7 @@ from ..contract.transition import Transition
 from ..contract.webhook import Registration
 from .clock import Clock
 from .postgres_commit import Recorder
+from .postgres_credential import PostgresCredentials
 from .postgres_hints import Announcer, Listener
 from .postgres_read import Reader
 from .protocol import Committed, Hint, Selection, StoreUnavailable, WorkerRow
@@ -38,6 +39,7 @@ class PostgresStore:
         self._poll = poll
         self._recorder = Recorder(url, self._clock)
         self._reader = Reader(url, self._clock)
+        self.credentials = PostgresCredentials(self._reader, self._clock)
         self._news: asyncio.Queue[Sequence[Hint] | None] = asyncio.Queue(maxsize=1000)
         self._closed = asyncio.Event()
         self._listener = Listener(url, self._tell, heartbeat) if notify else None

@@ -370,3 +370,34 @@ SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS told (payload);
 -- name: changed
 -- Another text once anything has been committed.
 SELECT pg_current_snapshot()::text;
+
+-- name: keys_after
+-- API keys that have changed since a revision.
+SELECT revision, record FROM accepted.api_key WHERE revision > $1 ORDER BY revision;
+
+-- name: lock_keys
+-- Changes of keys follow one another, so that nobody who has seen a revision can miss one before it. Readers wait for nothing.
+LOCK TABLE accepted.api_key IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: key_by_id
+-- One API key.
+SELECT record FROM accepted.api_key WHERE id = $1;
+
+-- name: put_api_key
+-- An API key, new or changed.
+INSERT INTO accepted.api_key (id, revision, record)
+VALUES ($1, (SELECT coalesce(max(revision), 0) + 1 FROM accepted.api_key), $2)
+ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, record = excluded.record;
+
+-- name: put_ticket
+-- A ticket, by (digest, expires at, record).
+INSERT INTO accepted.ticket (digest, expires_at, record) VALUES ($1, $2, $3);
+
+-- name: drop_tickets
+-- A few tickets that nobody has used in time; those that another node is about to drop are left to it.
+DELETE FROM accepted.ticket WHERE digest = ANY (ARRAY(
+    SELECT digest FROM accepted.ticket WHERE expires_at <= $1 ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED));
+
+-- name: take_ticket
+-- A ticket, which is gone with this.
+DELETE FROM accepted.ticket WHERE digest = $1 RETURNING record;

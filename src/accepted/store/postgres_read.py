@@ -190,9 +190,13 @@ class Reader:
         if self._pool is not None:
             await self._pool.expire_connections()
 
-    async def _fetch(self, name: str, bindings: tuple[Any, ...]) -> list[Any]:
+    def connection(self) -> Any:
+        """One of the connections for a while, as a context manager. Raises `StoreUnavailable`."""
         if self._pool is None:
             raise StoreUnavailable("the store is closed")
-        async with self._pool.acquire() as connection:
+        return self._pool.acquire()
+
+    async def _fetch(self, name: str, bindings: tuple[Any, ...]) -> list[Any]:
+        async with self.connection() as connection:
             rows: list[Any] = await connection.fetch(SQL[name], *bindings)
             return rows

@@ -5,11 +5,12 @@ Times are milliseconds since the epoch. All methods belong to the event loop tha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from ..contract.credential import ApiKey, Ticket
 from ..contract.delivery import Delivery
 from ..contract.event import Event
 from ..contract.ledger import Changes, Tombstone
@@ -91,8 +92,36 @@ class WorkerRow(NamedTuple):
     about: Mapping[str, Any]
 
 
+class Credentials(Protocol):
+    """Who may come in. These are no operations, so their changes are no transitions; each is durable when it returns.
+
+    All methods raise `StoreUnavailable`.
+    """
+
+    async def keys(self, after: int = 0) -> list[ApiKey]:
+        """Keys that were added or changed since a revision, in the order of theirs. Nobody who asks again and again, on
+        whatever node, misses a change. Keys are never forgotten: once there is one, there always is.
+        """
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Keep a new key."""
+
+    async def change_key(self, id: str, change: Callable[[ApiKey], ApiKey]) -> ApiKey | None:
+        """Keep what `change` makes of a key; None where there is none. Two changes of one key follow one another."""
+
+    async def add_ticket(self, digest: bytes, ticket: Ticket) -> None:
+        """Keep a ticket under the digest of its text."""
+
+    async def take_ticket(self, digest: bytes) -> Ticket | None:
+        """The ticket, unless its time is over; to one asker alone over all nodes, and only once."""
+
+
 class Store(Protocol):
     """A home of operations."""
+
+    @property
+    def credentials(self) -> Credentials:
+        """The keys and tickets that are kept beside them."""
 
     async def open(self) -> None:
         """Connect, and bring the schema up to date where that is safe to do unasked. Raises `StoreUnavailable`."""

@@ -23,6 +23,7 @@ from ..contract.webhook import Registration
 from .beacon import Beacon
 from .clock import Clock
 from .protocol import Committed, Hint, Selection, StoreUnavailable, WorkerRow
+from .sqlite_credential import SqliteCredentials
 from .sqlite_read import Reader
 from .sqlite_write import writer
 
@@ -49,6 +50,7 @@ class SqliteStore:
         self.path = path
         self._clock = clock or Clock()
         self._writer = writer(path, self._clock, apart=apart, vfs=vfs)
+        self.credentials = SqliteCredentials(path, self._clock)
         self._notify = notify
         self._poll = poll
         self._beacon: Beacon | None = None
@@ -80,6 +82,7 @@ class SqliteStore:
             asyncio.get_running_loop().remove_reader(beacon.socket)
             beacon.close()
         await self._writer.stop()
+        await self.credentials.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown()

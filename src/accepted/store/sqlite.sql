@@ -289,3 +289,28 @@ SELECT value FROM fact WHERE name = ?;
 -- name: put_fact
 -- A fact about this file.
 INSERT INTO fact (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value;
+
+-- name: keys_after
+-- API keys that have changed since a revision.
+SELECT revision, record FROM api_key WHERE revision > ? ORDER BY revision;
+
+-- name: key_by_id
+-- One API key.
+SELECT record FROM api_key WHERE id = ?;
+
+-- name: put_api_key
+-- An API key, new or changed.
+INSERT INTO api_key (id, revision, record) VALUES (?, (SELECT coalesce(max(revision), 0) + 1 FROM api_key), ?)
+ON CONFLICT DO UPDATE SET revision = excluded.revision, record = excluded.record;
+
+-- name: put_ticket
+-- A ticket, by (digest, expires at, record).
+INSERT INTO ticket (digest, expires_at, record) VALUES (?, ?, ?);
+
+-- name: drop_tickets
+-- A few tickets that nobody has used in time.
+DELETE FROM ticket WHERE digest IN (SELECT digest FROM ticket WHERE expires_at <= ? ORDER BY expires_at LIMIT 100);
+
+-- name: take_ticket
+-- A ticket, which is gone with this.
+DELETE FROM ticket WHERE digest = ? RETURNING record;
