@@ -6,7 +6,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
+from starlette.routing import Mount
 
 from accepted.contract.caller import Caller, Role
 from accepted.verify import Report
@@ -51,6 +53,13 @@ async def test_our_server_keeps_callers_apart(tmp_path: Path, monkeypatch: pytes
     left_out = {result.complaint for result in report.results if result.outcome is Outcome.LEFT_OUT}
     assert left_out == {f"{feature} is not offered" for feature in OF_ADMINS}
     assert "adas-token" not in report.json().decode()
+
+
+async def test_a_server_may_stand_behind_a_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = every_kind(monkeypatch, sqlite(tmp_path))
+    async with app, served(Starlette(routes=[Mount("/api", app)]), lifespan="off") as url:
+        report = await judged(f"{url}/api", manifest_of("every_kind"), leave=slow)
+    assert report.failed == [], complaints(report)
 
 
 async def test_a_server_that_is_none_of_ours_reaches_the_core() -> None:

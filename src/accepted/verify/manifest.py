@@ -145,7 +145,7 @@ def load(path: Path) -> Manifest:
     try:
         return read(path.read_bytes(), toml=path.suffix != ".json")
     except OSError as error:
-        raise InvalidManifest(f"{path}: {error.strerror}") from None
+        raise InvalidManifest(f"{path}: {error.strerror}; docs/verify.md says what stands in a manifest") from None
     except InvalidManifest as error:
         raise InvalidManifest(f"{path}: {error}") from None
 
