@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import apsw
 import click
@@ -27,6 +28,7 @@ from .store.turnstile import Turnstile
 
 FINE, WARNING, WRONG = 0, 1, 2
 _MARKS = {FINE: "ok      ", WARNING: "warning ", WRONG: "WRONG   "}
+_OF_THIS_MACHINE = {"localhost", "127.0.0.1", "[::1]", "::1", "testserver"}
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "glusterfs"}
 
 
@@ -53,6 +55,8 @@ def examine(app: str | None) -> Iterator[Finding]:
         loaded, finding = _app(app)
         yield finding
         settings = settings if loaded is None else loaded.settings  # an app may name some of them itself
+        if loaded is not None and loaded.authenticate is None:
+            yield from _exposure(settings)
     yield from _settings(settings)
     yield from _machine()
     try:
@@ -67,6 +71,17 @@ def examine(app: str | None) -> Iterator[Finding]:
         yield Finding(WRONG, f"database: {error.message}")
     except (StoreUnavailable, apsw.Error) as error:
         yield Finding(WRONG, f"database: {error}")
+
+
+def _exposure(settings: Settings) -> Iterator[Finding]:
+    """What an app whose callers do not say who they are is called by, beyond this machine."""
+    public = {*settings.allowed_hosts, urlsplit(settings.public_url).hostname or "localhost"} - _OF_THIS_MACHINE
+    if public:
+        names = ", ".join(sorted(public))
+        yield Finding(
+            WARNING,
+            f"it answers to {names}, and the app has no authenticate: without keys or tokens all may use it",
+        )
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:

@@ -31,6 +31,28 @@ def test_defaults_are_safe(name: str) -> None:
     assert bool(DANGERS[name].found(getattr(Settings(), name))) == (name in SAFE)
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({}, ""),
+        ({"allowed_hosts": "localhost, api.example"}, "it answers to api.example,"),
+        ({"public_url": "https://api.example"}, "it answers to api.example,"),
+        ({"public_url": "http://localhost:8000"}, ""),
+    ],
+)
+def test_a_server_for_others_that_asks_nobody_who_they_are(
+    changes: dict[str, str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable("database"), f"sqlite:///{tmp_path}/accepted.db")
+    monkeypatch.setenv("TEST_FOLDER", str(tmp_path))
+    module = f"opened_{tmp_path.name}"
+    named_settings = ", ".join(f"{name}={value!r}" for name, value in changes.items())
+    (tmp_path / f"{module}.py").write_text(f"from accepted import Accepted\napp = Accepted({named_settings})\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    said = [finding.text for finding in examine(f"{module}:app") if "it answers to" in finding.text]
+    assert [line.startswith(named) for line in said] == ([True] if named else [])
+
+
 def test_whatever_lifts_a_limit_or_a_rule_has_its_warning() -> None:
     lifting = {name for name in knobs() if name.endswith("_rate")}
     lifting |= {name for name in knobs() if "allow_" in name or name in {"allowed_hosts", "trusted_proxies"}}
