@@ -13,6 +13,7 @@ from bench.quantity import (
     accept,
     client,
     complete,
+    dashboard,
     deliver,
     drain,
     fanout,
@@ -56,4 +57,5 @@ QUANTITIES: Mapping[str, Quantity] = {
     "client": Quantity("an operation by the Python client against the same by hand with httpx2", client.measure),
     "limits": Quantity("what authentication and limits cost durable accepts per second", limits.measure),
     "memory": Quantity("memory of the web process after 100,000 operations", memory.measure),
+    "dashboard": Quantity("the dashboard's first paint with 100,000 operations behind it", dashboard.measure),
 }
