@@ -22,7 +22,7 @@ from .contract.transition import Key
 from .engine.execution import Lifespan
 from .engine.model import to_json
 from .engine.node import Node
-from .engine.registry import Registered, Registry
+from .engine.registry import KeyOf, PriorityOf, Registered, Registry
 from .handle import Handle
 from .http.app import Face
 from .http.body import fingerprint, parse
@@ -88,6 +88,9 @@ class Accepted:
         cancel_grace: Duration | None = None,
         retention: Duration | None = None,
         concurrency: int | None = None,
+        concurrency_key: KeyOf | None = None,
+        concurrency_per_key: int = 1,
+        priority: int | PriorityOf = 0,
         isolate: bool = False,
     ) -> Callable[[F], F]:
         """Make a typed function an operation, submitted by `POST` on `path`; the function itself stays as it is.
@@ -95,7 +98,9 @@ class Accepted:
         `attempts` counts all runs; between them lies `backoff` with full jitter. `timeout` limits one attempt.
         `result` gives results a resource of their own, whose parameter gets ids that begin with `result_id`. `phases`
         are announced as PENDING from the start; a mapping gives them weights. `concurrency` limits this type over all
-        workers. Raises ValueError or TypeError for what cannot be.
+        workers, and `concurrency_per_key` those of one key: `concurrency_key` makes it of the input (None: no limit),
+        or is "owner". `priority`, 0 to 9, or a function of the input, orders what one owner has waiting. Both functions
+        are called at the submit, on the event loop. Raises ValueError or TypeError for what cannot be.
         """
 
         def register(function: F) -> F:
@@ -115,6 +120,9 @@ class Accepted:
                     cancel_grace=self.settings.cancel_grace if cancel_grace is None else seconds(cancel_grace),
                     retention=self.settings.retention if retention is None else seconds(retention),
                     concurrency=concurrency,
+                    concurrency_key=concurrency_key,
+                    concurrency_per_key=concurrency_per_key,
+                    priority=priority,
                     isolate=isolate,
                 )
             )

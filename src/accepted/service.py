@@ -117,7 +117,7 @@ class Service:
         webhook: Registration | None,
     ) -> Accepted:
         self.check_open()
-        registered.input.read(body)
+        input = registered.input.read(body)
         await self._admission.check_depth()
         accept = Accept(
             id=self._ids.next((await self._store.now()).wall),
@@ -131,6 +131,8 @@ class Service:
             trace=trace,
             webhook=self._node.vault.sealed(webhook) if webhook is not None else None,
             share=self._admission.share(owner),
+            priority=registered.priority_of(input),
+            group=registered.group_of(input, owner),
         )
         try:
             accepted: Accepted = await self._commit(accept)

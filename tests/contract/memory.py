@@ -12,9 +12,22 @@ from typing import Any
 from accepted.contract.delivery import Delivery, DeliveryStatus
 from accepted.contract.event import Event
 from accepted.contract.fold import fold
-from accepted.contract.ledger import Changes, DueDeliveries, Facts, KeyId, KeyRow, Needs, Tombstone, needs
+from accepted.contract.ledger import (
+    Changes,
+    DueDeliveries,
+    Facts,
+    GroupId,
+    GroupRow,
+    KeyId,
+    KeyRow,
+    Needs,
+    Tombstone,
+    groups_needed,
+    needs,
+)
 from accepted.contract.operation import LogLine, Now, Operation, Status
 from accepted.contract.transition import ClaimDeliveries, Transition
+from accepted.contract.turns import in_turn
 from accepted.contract.webhook import Registration
 
 
@@ -55,7 +68,8 @@ class Memory:
             keys={key: self.keys[key] for key in wanted.keys & self.keys.keys()},
             leases={worker: self.leases[worker] for worker in wanted.workers & self.leases.keys()},
             holdings={worker: [o.id for o in self._all() if o.worker == worker] for worker in wanted.holdings},
-            due={type: self._due(type, now)[:room] for type, room in wanted.due.items()},
+            due={type: self.queue(type, wanted.after)[:room] for type, room in wanted.due.items()},
+            woken={type: self._woken(type, now)[: wanted.woken(type)] for type in wanted.due},
             next_due={type: due_at for type in wanted.due if (due_at := self._next_due(type, now)) is not None},
             running=Counter(o.type for o in self._all() if o.status is Status.PROCESSING and o.type in wanted.running),
             orphans=self._orphans(now) if wanted.orphans else [],
@@ -64,18 +78,40 @@ class Memory:
             due_deliveries=[self._due_deliveries(claim, now) for claim in wanted.due_deliveries],
         )
         facts.operations = dict(self.operations)
+        facts.groups = {id: self._group(id, need.after) for id, need in groups_needed(wanted, facts).items()}
         return facts
 
     def _all(self) -> list[Operation]:
         return sorted(self.operations.values(), key=lambda operation: operation.id)
 
-    def _due(self, type: str, now: Now) -> list[str]:
-        waiting = [o for o in self._all() if o.type == type and o.status is Status.PENDING and o.due_at <= now.wall]
-        return [o.id for o in sorted(waiting, key=lambda operation: operation.due_at)]
+    def queue(self, type: str, after: str = "") -> list[str]:
+        """Who waits for nothing but a turn, in the order of the turns."""
+        return [o.id for o in in_turn([o for o in self._all() if o.type == type and o.ready], after)]
+
+    def oldest_due(self) -> dict[str, int]:
+        """By type, the earliest date of the first in each owner's line and of what waits for a date."""
+        first = {
+            (o.type, o.owner): o for o in sorted(self._all(), key=lambda o: (o.turn, o.id), reverse=True) if o.ready
+        }
+        delayed = [o for o in self._all() if o.status is Status.PENDING and o.delayed]
+        waiting = sorted([*first.values(), *delayed], key=lambda operation: operation.due_at, reverse=True)
+        return {operation.type: operation.due_at for operation in waiting}
+
+    def _delayed(self, type: str) -> list[Operation]:
+        delayed = [o for o in self._all() if o.type == type and o.status is Status.PENDING and o.delayed]
+        return sorted(delayed, key=lambda operation: operation.due_at)
+
+    def _woken(self, type: str, now: Now) -> list[str]:
+        return [operation.id for operation in self._delayed(type) if operation.due_at <= now.wall]
 
     def _next_due(self, type: str, now: Now) -> int | None:
-        waiting = [o.due_at for o in self._all() if o.type == type and o.status is Status.PENDING]
-        return min((due_at for due_at in waiting if due_at > now.wall), default=None)
+        return min((o.due_at for o in self._delayed(type) if o.due_at > now.wall), default=None)
+
+    def _group(self, id: GroupId, after: str) -> GroupRow:
+        """All of it."""
+        group = [o for o in self._all() if o.type == id.type and o.group is not None and o.group.key == id.key]
+        parked = in_turn([operation for operation in group if operation.parked], after)
+        return GroupRow(sum(operation.active for operation in group), [operation.id for operation in parked], after)
 
     def _orphans(self, now: Now) -> list[str]:
         running = [o for o in self._all() if o.status is Status.PROCESSING]

@@ -34,15 +34,15 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 # Inside a room, as it is drawn: a file imports only files that stand after it. The room's __init__ stands before all.
 ORDERS: dict[str, tuple[str, ...]] = {
     "contract": (
-        "diagram", "fold", "outbox", "lifecycle", "ledger", "transition", "frame", "form", "statistic", "job",
-        "wire", "delivery", "webhook", "signature", "address", "event", "operation", "progress", "credential",
-        "caller", "traffic", "problem", "policy",
+        "diagram", "fold", "groups", "outbox", "lifecycle", "ledger", "turns", "transition", "frame", "form",
+        "statistic", "job", "wire", "delivery", "webhook", "signature", "address", "event", "operation", "progress",
+        "credential", "caller", "traffic", "problem", "policy",
     ),
     "store": (
         "move", "reseal", "sqlite", "sqlite_write", "scribe", "sqlite_credential", "sqlite_read", "sqlite_commit",
-        "sqlite_batch", "sqlite_schema", "postgres", "postgres_hints", "postgres_credential", "postgres_read",
-        "postgres_commit", "postgres_save", "postgres_schema", "postgres_connect", "beacon", "protocol", "clock",
-        "turnstile", "queries", "migrations",
+        "sqlite_batch", "sqlite_load", "sqlite_schema", "postgres", "postgres_hints", "postgres_credential",
+        "postgres_read", "postgres_commit", "postgres_save", "postgres_schema", "postgres_connect", "beacon",
+        "protocol", "clock", "turnstile", "queries", "migrations",
     ),
     "engine": (
         "node", "worker", "child", "runner", "isolation", "execution", "result", "registry", "attempt", "delivery",

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from accepted.contract.delivery import Answer, Delivery
-from accepted.contract.operation import NO_JSON, Artifact, Operation, Result, Status
+from accepted.contract.operation import NO_JSON, Artifact, Group, Operation, Result, Status
 from accepted.contract.progress import Progress, announced
 from accepted.contract.transition import (
     Accept,
@@ -92,6 +92,8 @@ class Asker:
             if self._any((True, False))
             else None,
             webhook=self._any((None, webhook(self._any(HOSTS)), webhook(self._any(HOSTS), EVENTS))),
+            priority=self._any((0, 0, 9)),
+            group=self._any((None, None, Group("x", 1), Group("y", 2))),
         )
 
     def cancel(self) -> Transition:
@@ -115,7 +117,8 @@ class Asker:
 
     def claim(self) -> Transition:
         limits = self._any(({}, {}, {"report": 1}, {"report": 2, "import": 1}))
-        return Claim(self._any(WORKERS), self._any((TYPES, TYPES, ("import",))), self._random.randint(1, 3), limits)
+        types, room = self._any((TYPES, TYPES, ("import",))), self._random.randint(1, 3)
+        return Claim(self._any(WORKERS), types, room, limits, after=self._any(("", *OWNERS)))
 
     def advance(self) -> Transition:
         return self._held(Advance)

@@ -178,9 +178,7 @@ async def compare_all(store: Store, memory: Memory) -> None:
 
 
 async def compare_queues(store: Store, memory: Memory) -> None:
-    waiting = [o for o in memory.operations.values() if o.status is Status.PENDING]
-    waiting.sort(key=lambda operation: (operation.due_at, operation.id))
     for type in TYPES:
-        assert await store.queue(type, 1000) == [o.id for o in waiting if o.type == type]
+        assert await store.queue(type, 1000) == memory.queue(type)
     assert await store.next_delivery() == next((d.due_at for d in memory.pending()), None)
-    assert await store.oldest_due() == {o.type: o.due_at for o in reversed(waiting)}
+    assert await store.oldest_due() == memory.oldest_due()

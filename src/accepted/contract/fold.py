@@ -6,10 +6,14 @@ everything to write in one `Changes`. A refusal is an outcome like any other: it
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from .event import event_of
+from .groups import Groups
 from .ledger import Changes, Facts, KeyId, KeyRow, Tombstone, key_id, resource_name
 from .lifecycle import accepted, step, successor
 from .operation import SUCCEEDED, LogLine, Now, Operation, Status
@@ -48,6 +52,7 @@ from .transition import (
     Stop,
     Transition,
 )
+from .turns import lines
 
 
 def fold(batch: list[Transition], facts: Facts, now: Now) -> Changes:
@@ -72,6 +77,7 @@ class _Folding:
         self.operations = facts.operations
         self.fresh: list[str] = []
         self.outbox = Outbox(facts, self.changes, now)
+        self.groups = Groups(facts, self._place)
 
     # --- submits
 
@@ -88,7 +94,7 @@ class _Folding:
             row = KeyRow(operation.id, accept.key.fingerprint, self.now.wall + accept.key.lifetime)
             self.changes.keys[key_id(accept.owner, accept.key)] = row
             self.facts.keys[key_id(accept.owner, accept.key)] = row
-        return Accepted(operation)
+        return Accepted(self.operations[operation.id])
 
     def _known(self, accept: Accept) -> KeyRow | None:
         """What this key has made, while the key lives: until its operation expires, and for its minimal lifetime."""
@@ -117,7 +123,7 @@ class _Folding:
         made = successor(before, retry, self.now)
         self._create(made)
         self.changes.copied_inputs[made.id] = before.id
-        return Retried(made.id, made)
+        return Retried(made.id, self.operations[made.id])
 
     def _check_share(self, share: Share | None) -> None:
         if share is None:
@@ -133,36 +139,48 @@ class _Folding:
 
     def claim(self, claim: Claim) -> Claimed:
         self._check_lease(claim.worker)
+        self._wake(claim.types)
         taken: list[Operation] = []
-        suspects = passed_over = 0
-        for id in self._candidates(claim):
-            if len(taken) == claim.room:
-                break
-            before = self.operations[id]
-            limit = claim.limits.get(before.type)
-            if limit is not None and self.facts.running[before.type] >= limit:
-                continue
-            if before.crashes >= claim.last_chance:
-                if suspects >= claim.suspects:
-                    passed_over += 1
-                    continue
-                suspects += 1
-            taken.append(self._put(before, step(before, claim, self.now)))
+        passed_over: list[Operation] = []
+        queues = deque(lines(self._candidates(claim), claim.after))
+        while queues and len(taken) < claim.room:
+            queue = queues.popleft()
+            if (before := self._first(queue, claim, taken, passed_over)) is not None:
+                taken.append(self._put(before, step(before, claim, self.now)))
+                queues.append(queue)
         self.changes.claimed.extend(operation.id for operation in taken)
         upcoming = [self.facts.next_due[type] for type in claim.types if type in self.facts.next_due]
-        return Claimed(tuple(taken), min(upcoming, default=None), passed_over)
+        return Claimed(tuple(taken), min(upcoming, default=None), len(passed_over))
 
-    def _candidates(self, claim: Claim) -> list[str]:
+    def _first(
+        self, queue: deque[Operation], claim: Claim, taken: list[Operation], passed_over: list[Operation]
+    ) -> Operation | None:
+        """The first of an owner's line that this claim may have."""
+        while queue:
+            first = queue.popleft()
+            limit = claim.limits.get(first.type)
+            if limit is not None and self.facts.running[first.type] >= limit:
+                continue
+            if first.crashes < claim.last_chance or self._suspects(taken, claim) < claim.suspects:
+                return first
+            passed_over.append(first)
+        return None
+
+    def _suspects(self, taken: list[Operation], claim: Claim) -> int:
+        return sum(operation.crashes > claim.last_chance for operation in taken)
+
+    def _candidates(self, claim: Claim) -> list[Operation]:
         known = [id for type in claim.types for id in self.facts.due.get(type, ())]
-        candidates = [
-            operation for id in {*known, *self.fresh} if self._is_due(operation := self.operations[id], claim)
-        ]
-        candidates.sort(key=_by_turn)
-        return [operation.id for operation in candidates]
+        found = [self.operations[id] for id in {*known, *self.fresh} if id in self.operations]
+        return [operation for operation in found if operation.ready and operation.type in claim.types]
 
-    def _is_due(self, operation: Operation, claim: Claim) -> bool:
-        waiting = operation.status is Status.PENDING and operation.due_at <= self.now.wall
-        return waiting and operation.type in claim.types
+    def _wake(self, types: tuple[str, ...]) -> None:
+        """What was delayed and is due has its old turn again, or has to see whether there is room in its group."""
+        for id in [id for type in types for id in self.facts.woken.pop(type, ())]:
+            operation = self.operations[id]
+            if operation.status is Status.PENDING and operation.due_at <= self.now.wall:
+                self._place(replace(operation, delayed=False, parked=operation.group is not None))
+                self._arrived(operation)
 
     def renew(self, renew: Renew) -> Renewed:
         if not renew.first:
@@ -256,6 +274,20 @@ class _Folding:
         self.changes.events.append(event_of(operation))
         self.changes.tally[operation.owner, operation.type, operation.status] += 1
         self.facts.standing[operation.owner, operation.status] += 1
+        self._arrived(operation)
+
+    def _arrived(self, operation: Operation) -> None:
+        if operation.group is not None and self.operations[operation.id].parked:
+            self.groups.entered(operation)
+        self.fresh.append(operation.id)
+
+    def _place(self, operation: Operation) -> None:
+        """It is found elsewhere from now on; nothing that anybody sees has happened to it."""
+        self.operations[operation.id] = operation
+        (self.changes.created if operation.id in self.changes.created else self.changes.changed)[operation.id] = (
+            operation
+        )
+        self.changes.moved.add(operation.id)
         self.fresh.append(operation.id)
 
     def _put(self, before: Operation, after: Operation) -> Operation:
@@ -264,7 +296,7 @@ class _Folding:
         if after.webhook is not None and after.status is not before.status:
             after = self.outbox.told(before, after)
         self.operations[after.id] = after
-        (self.changes.created if after.id in self.changes.created else self.changes.changed)[after.id] = after
+        self._note_change(after)
         if after.sequence != before.sequence:
             self.changes.events.append(event_of(after, began=after.attempt != before.attempt))
             if after.sequence > EVENTS_KEPT and after.sequence % EVENTS_SLACK == 0:
@@ -274,6 +306,10 @@ class _Folding:
         elif after.cancellation is not before.cancellation:
             self.changes.moved.add(after.id)
         return after
+
+    def _note_change(self, operation: Operation) -> None:
+        changes = self.changes
+        (changes.created if operation.id in changes.created else changes.changed)[operation.id] = operation
 
     def _move(self, before: Operation, after: Operation) -> None:
         self.changes.moved.add(after.id)
@@ -287,10 +323,8 @@ class _Folding:
             self.facts.running[after.type] += 1
         if after.status is Status.PENDING:
             self.fresh.append(after.id)
-
-
-def _by_turn(operation: Operation) -> tuple[int, str]:
-    return operation.due_at, operation.id
+        if before.group is not None:
+            self.groups.moved(before, after)
 
 
 _DECISIONS: dict[type[Transition], Callable[[_Folding, Any], Any]] = {

@@ -14,7 +14,7 @@ import msgspec
 
 from .delivery import Delivery
 from .event import Event
-from .operation import LogLine, Operation, Status
+from .operation import Group, LogLine, Operation, Status
 from .problem import Refusal
 from .statistic import StatisticRow
 from .transition import (
@@ -70,6 +70,48 @@ class Tombstone(NamedTuple):
     expired_at: int
 
 
+class GroupId(NamedTuple):
+    """What a concurrency key is unique under."""
+
+    type: str
+    key: str
+
+
+class GroupNeed(NamedTuple):
+    """What a group of `limit` places may see: so many of it `leaving`. Its owners take turns from behind `after`."""
+
+    limit: int
+    leaving: int = 0
+    after: str = ""
+
+    def heads(self, active: int) -> int:
+        """How many of the parked may be let in."""
+        return max(self.limit - active, 0) + self.leaving
+
+
+class GroupRow(msgspec.Struct):
+    """How many operations of a group are `active`, and ids of the next ones `parked` in it, behind `after`."""
+
+    active: int = 0
+    parked: list[str] = msgspec.field(default_factory=list)
+    after: str = ""
+
+
+class Place(NamedTuple):
+    """Where a store finds an operation, if at all: ready by its `turn`, delayed by `due_at`, parked by `parked` and
+    `turn`, and all that are active in a group by `group`.
+    """
+
+    turn: int | None = None
+    due_at: int | None = None
+    group: str | None = None
+    parked: str | None = None
+
+
+NOWHERE = Place()
+WOKEN_AT_ONCE = 100
+
+
 class DueDeliveries(NamedTuple):
     """Ids of deliveries that are due, in order, by host; `resume` is the last host looked at, where more may follow."""
 
@@ -80,8 +122,10 @@ class DueDeliveries(NamedTuple):
 class Needs(msgspec.Struct):
     """The rows that a batch has to see. Numbers are limits: 0 means "none asked for".
 
-    `owners` are those of whom the operations that wait or run are to be counted; `deliveries` are operations of which
-    all deliveries are wanted.
+    `due` is how many are wanted of a type, its owners taking turns from behind `after`, and how many that were delayed
+    and are due now. `groups` are those that somebody enters; beside them those of all operations in `leaving` are
+    wanted, and of whatever is found delayed or orphaned. `owners` are those of whom the operations that wait or run are
+    to be counted; `deliveries` are operations of which all deliveries are wanted.
     """
 
     operations: set[str] = msgspec.field(default_factory=set)
@@ -89,6 +133,9 @@ class Needs(msgspec.Struct):
     workers: set[str] = msgspec.field(default_factory=set)
     holdings: set[str] = msgspec.field(default_factory=set)
     due: dict[str, int] = msgspec.field(default_factory=dict)
+    after: str = ""
+    groups: dict[GroupId, GroupNeed] = msgspec.field(default_factory=dict)
+    leaving: set[str] = msgspec.field(default_factory=set)
     running: set[str] = msgspec.field(default_factory=set)
     owners: set[str] = msgspec.field(default_factory=set)
     orphans: int = 0
@@ -96,13 +143,18 @@ class Needs(msgspec.Struct):
     deliveries: set[str] = msgspec.field(default_factory=set)
     due_deliveries: list[ClaimDeliveries] = msgspec.field(default_factory=list)
 
+    def woken(self, type: str) -> int:
+        """How many of a type to look at that were delayed and are due now."""
+        return max(self.due[type], WOKEN_AT_ONCE)
+
 
 class Facts(msgspec.Struct):
     """What the store found for `Needs`. `leases` maps a worker to the tick at which its lease ends.
 
-    `due`, `holdings`, `orphans` and `expiring` are ids in order; their operations are in `operations`, as is the
-    operation of each key, unless it has expired. `due_deliveries` are answers to those of `Needs`, in
-    order; their deliveries are in `deliveries`. `standing` counts operations that wait or run by owner and status.
+    `due`, `woken`, `holdings`, `orphans` and `expiring` are ids in order; their operations are in `operations`, as are
+    those parked in `groups` and the operation of each key, unless it has expired. `due_deliveries` are answers to those
+    of `Needs`, in order; their deliveries are in `deliveries`. `standing` counts operations that wait or run by owner
+    and status.
     """
 
     operations: dict[str, Operation] = msgspec.field(default_factory=dict)
@@ -110,7 +162,9 @@ class Facts(msgspec.Struct):
     leases: dict[str, int] = msgspec.field(default_factory=dict)
     holdings: dict[str, list[str]] = msgspec.field(default_factory=dict)
     due: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    woken: dict[str, list[str]] = msgspec.field(default_factory=dict)
     next_due: dict[str, int] = msgspec.field(default_factory=dict)
+    groups: dict[GroupId, GroupRow] = msgspec.field(default_factory=dict)
     running: Counter[str] = msgspec.field(default_factory=Counter)
     standing: Counter[tuple[str, Status]] = msgspec.field(default_factory=Counter)
     orphans: list[str] = msgspec.field(default_factory=list)
@@ -123,9 +177,9 @@ class Changes(msgspec.Struct):
     """What the store has to write, and the outcome of each transition in its order: a value, or the `Refusal`.
 
     `created` and `changed` map ids to operations as they are at the end of the batch; `moved` are those among the
-    changed whose status (and so every index) is another than before. `compacted` maps an operation to the last event
-    that goes. `dropped_chunks` maps an operation to the one attempt whose chunks stay (0: none). `freed_keys` may go
-    once their minimal lifetime is over, for their operations are `buried`. `tally` holds differences of how many
+    changed whose status or place (and so some index) is another than before. `compacted` maps an operation to the last
+    event that goes. `dropped_chunks` maps an operation to the one attempt whose chunks stay (0: none). `freed_keys` may
+    go once their minimal lifetime is over, for their operations are `buried`. `tally` holds differences of how many
     operations there are by (owner, type, status). `deliveries` are new or changed; `summons` are operations of which a
     delivery has become due by this very commit.
     """
@@ -187,8 +241,10 @@ def needs(batch: list[Transition]) -> Needs:
                 found.holdings.add(worker)
             case Cancel(operation_id=id) | Settle(operation_id=id):
                 found.operations.add(id)
+                found.leaving.add(id)
             case Retry(operation_id=id, share=share):
                 found.operations.add(id)
+                found.leaving.add(id)
                 found.owners.update([share.owner] if share is not None else [])
             case Rescue(limit=limit):
                 found.orphans = max(found.orphans, limit)
@@ -201,16 +257,49 @@ def needs(batch: list[Transition]) -> Needs:
     return found
 
 
+def groups_needed(wanted: Needs, facts: Facts) -> dict[GroupId, GroupNeed]:
+    """The groups that operations may leave or enter, as far as those are loaded by now."""
+    found = dict(wanted.groups)
+    further = [id for ids in facts.woken.values() for id in ids] + facts.orphans
+    for id in [*sorted(wanted.leaving), *further]:
+        operation = facts.operations.get(id)
+        if operation is not None and operation.group is not None:
+            _widen(found, operation.type, operation.group, operation.owner, leaving=1)
+    return found
+
+
+def _widen(found: dict[GroupId, GroupNeed], type: str, group: Group, owner: str, *, leaving: int) -> None:
+    id = GroupId(type, group.key)
+    before = found.get(id, GroupNeed(0))
+    found[id] = GroupNeed(max(before.limit, group.limit), before.leaving + leaving, owner)
+
+
+def place_of(operation: Operation) -> Place:
+    """Where it is to be found as it is now."""
+    group = operation.group.key if operation.group is not None else None
+    if operation.status is Status.PROCESSING:
+        return Place(group=group) if group is not None else NOWHERE
+    if operation.status is not Status.PENDING:
+        return NOWHERE
+    if operation.delayed:
+        return Place(due_at=operation.due_at)
+    return Place(operation.turn, None, None, group) if operation.parked else Place(operation.turn, None, group)
+
+
 def _need_entry(found: Needs, accept: Accept) -> None:
     if accept.share is not None:
         found.owners.add(accept.share.owner)
     if accept.key is not None:
         found.keys.add(key_id(accept.owner, accept.key))
+    if accept.group is not None:
+        _widen(found.groups, accept.type, accept.group, accept.owner, leaving=0)
 
 
 def _need_held(found: Needs, held: Held) -> None:
     found.operations.add(held.operation_id)
     found.workers.add(held.worker)
+    if not isinstance(held, (Advance, Keep)):
+        found.leaving.add(held.operation_id)
 
 
 def _need_deliveries(found: Needs, transition: ClaimDeliveries | SettleDelivery | PostponeDelivery | Redeliver) -> None:
@@ -223,6 +312,7 @@ def _need_deliveries(found: Needs, transition: ClaimDeliveries | SettleDelivery 
 
 def _need_due(found: Needs, claim: Claim) -> None:
     found.workers.add(claim.worker)
+    found.after = found.after or claim.after
     for type in claim.types:
         found.due[type] = found.due.get(type, 0) + claim.room + claim.beyond
     found.running.update(type for type in claim.limits if type in claim.types)

@@ -86,6 +86,9 @@ def accepted(accept: Accept, now: Now) -> Operation:
         key=(accept.key.route, accept.key.value) if accept.key else None,
         trace=accept.trace,
         webhook=accept.webhook.subscription if accept.webhook is not None else None,
+        priority=accept.priority,
+        group=accept.group,
+        parked=accept.group is not None,
     )
 
 
@@ -216,12 +219,16 @@ def successor(operation: Operation, retry: Retry, now: Now) -> Operation:
         created_at=now.wall,
         updated_at=now.wall,
         due_at=max(now.wall, earliest),
+        delayed=earliest > now.wall,
         retention=operation.retention,
         cancel_grace=operation.cancel_grace,
         progress=restarted(operation.progress),
         retry_of=operation.id,
         trace=retry.trace,
         webhook=operation.webhook,
+        priority=operation.priority,
+        group=operation.group,
+        parked=operation.group is not None and earliest <= now.wall,
     )
 
 
@@ -255,12 +262,14 @@ def _noted(operation: Operation, report: Report) -> Operation:
     return replace(operation, **changes) if changes else operation
 
 
-def _back(operation: Operation, now: Now, **changes: Any) -> Operation:
+def _back(operation: Operation, now: Now, *, due_at: int, **changes: Any) -> Operation:
     """PENDING again, for another attempt, which starts with fresh progress and no warnings of the one before."""
     return _moved(
         operation,
         now,
         status=P,
+        due_at=due_at,
+        delayed=due_at > now.wall,
         worker=None,
         attempt_at=None,
         warnings=(),
@@ -271,7 +280,8 @@ def _back(operation: Operation, now: Now, **changes: Any) -> Operation:
 
 def _ended(operation: Operation, now: Now, **changes: Any) -> Operation:
     end = max(now.wall, operation.updated_at)
-    return _moved(operation, now, worker=None, ended_at=end, expires_at=end + operation.retention, **changes)
+    over = {"worker": None, "parked": False, "delayed": False, "ended_at": end, "expires_at": end + operation.retention}
+    return _moved(operation, now, **over, **changes)
 
 
 def _cancelled(

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from .policy import AGEING_MS
 from .problem import Problem
 from .progress import Progress
 
@@ -94,6 +95,13 @@ class Subscription(msgspec.Struct, frozen=True):
     events: tuple[str, ...]
 
 
+class Group(msgspec.Struct, frozen=True, gc=False):
+    """A concurrency key: of operations of one type that bear it, at most `limit` are PROCESSING at once."""
+
+    key: str
+    limit: int
+
+
 class Operation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One operation, whole. `version` grows by one with each transition, `sequence` is the number of its last event."""
 
@@ -132,6 +140,12 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     trace: str | None = None
     """The W3C `traceparent` of the submit."""
     webhook: Subscription | None = None
+    priority: int = 0
+    group: Group | None = None
+    parked: bool = False
+    """PENDING, and its group is full: it has no turn until one of the group leaves."""
+    delayed: bool = False
+    """PENDING, and not due yet when it was put back: it has its turn again once a claim has found it due."""
     undelivered: int = 0
     """Deliveries that are pending; while there are any it does not expire (guarantee R1)."""
 
@@ -139,6 +153,23 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     def terminal(self) -> bool:
         """Whether it has ended; then nothing about it changes any more, but `retried_by` may be added."""
         return self.status in TERMINAL
+
+    @property
+    def turn(self) -> int:
+        """Its place among those of its owner, the lowest first (ms): since when it waits, less what its priority is
+        worth. It never changes, so whatever is handed back or tried again has its old place.
+        """
+        return self.created_at - self.priority * AGEING_MS
+
+    @property
+    def active(self) -> bool:
+        """Whether it counts in its group: it runs, or may be claimed at any moment."""
+        return self.status is Status.PROCESSING or self.ready
+
+    @property
+    def ready(self) -> bool:
+        """Whether it waits for nothing but its turn."""
+        return self.status is Status.PENDING and not self.parked and not self.delayed
 
     def expired(self, wall: int) -> bool:
         """Whether its retention is over at this wall time."""

@@ -16,6 +16,9 @@ DAY_MS = 24 * 60 * 60 * 1000
 KEY_LIFETIME_MS = DAY_MS  # contract, section 1: a key lives at least 24 h
 TOMBSTONE_LIFETIME_MS = 30 * DAY_MS  # contract, section 10
 POLL_MAXIMUM = 30.0  # contract, section 3
+AGEING_MS = 10 * 60 * 1000
+"""What one step of priority is worth: as much as having waited ten minutes longer. So nothing starves."""
+PRIORITIES = range(10)
 EVENTS_KEPT = 10_000
 """Events of one operation that can be read again: at ten a second, those of its last quarter of an hour."""
 EVENTS_SLACK = 500  # how many more there may be before the oldest go, so that few commits have to delete

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from .delivery import VISIBILITY, Answer, Delivery
-from .operation import NO_JSON, Operation, Result, Warning
+from .operation import NO_JSON, Group, Operation, Result, Warning
 from .policy import KEY_LIFETIME_MS, TOMBSTONE_LIFETIME_MS
 from .problem import Problem
 from .progress import Progress
@@ -58,14 +58,16 @@ class Accept(Transition, frozen=True):
     trace: str | None = None
     webhook: Registration | None = None
     share: Share | None = None
+    priority: int = 0
+    group: Group | None = None
 
 
 class Claim(Transition, frozen=True):
     """A worker has room for `room` operations of these types; `limits` caps a type over all workers.
 
     Of operations that bear `last_chance` crash marks or more it takes at most `suspects`, because whoever runs beside
-    one of them may die for it. `beyond` more are looked at where such operations block the head of the queue. Outcome
-    `Claimed`.
+    one of them may die for it. `beyond` more are looked at where such operations block the head of the queue. Owners
+    take turns, in the order of their names, from behind `after`, who was served last. Outcome `Claimed`.
     """
 
     worker: str
@@ -75,6 +77,7 @@ class Claim(Transition, frozen=True):
     last_chance: int = 2
     suspects: int = 1
     beyond: int = 0
+    after: str = ""
 
 
 class Renew(Transition, frozen=True):

@@ -6,10 +6,11 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, get_args, get_type_hints
+from hashlib import sha256
+from typing import Any, Literal, get_args, get_type_hints
 
-from ..contract.operation import Operation
-from ..contract.policy import Backoff
+from ..contract.operation import Group, Operation
+from ..contract.policy import PRIORITIES, Backoff
 from ..contract.progress import Progress, announced
 from .artifact import Artifact
 from .attempt import Attempt
@@ -17,6 +18,12 @@ from .model import ABSENT, Model
 
 _TEMPLATE = re.compile(r"\{(\w+)\}")
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+OWNER: Literal["owner"] = "owner"
+LONGEST_KEY = 200
+
+KeyOf = Callable[[Any], object] | Literal["owner"]
+PriorityOf = Callable[[Any], int]
+
 RESERVED = ("/operations", "/jobs", "/problems", "/health", "/metrics", "/openapi.json", "/dashboard")
 
 
@@ -49,6 +56,9 @@ class Registered:
         cancel_grace: float = 2.0,
         retention: float = 86400.0,
         concurrency: int | None = None,
+        concurrency_key: KeyOf | None = None,
+        concurrency_per_key: int = 1,
+        priority: int | PriorityOf = 0,
         isolate: bool = False,
     ) -> None:
         self.path = _checked_path(path)
@@ -63,6 +73,9 @@ class Registered:
         self.cancel_grace = cancel_grace
         self.retention = retention
         self.concurrency = concurrency
+        self.concurrency_key = concurrency_key
+        self.concurrency_per_key = concurrency_per_key
+        self.priority = priority
         self.kind = _kind(function, isolate)
         self.input_name, self.attempt_name, self.input = _parameters(function)
         self.output = Model(_output(function))
@@ -76,12 +89,36 @@ class Registered:
             raise ValueError(f"{self.name}: attempts counts from 1")
         if self.concurrency is not None and self.concurrency < 1:
             raise ValueError(f"{self.name}: concurrency counts from 1")
+        self._check_fairness()
         if self.result is not None and (not self.result.startswith("/") or len(_TEMPLATE.findall(self.result)) != 1):
             raise ValueError(f'{self.name}: a result path has one parameter, such as "/reports/{{reportId}}"')
         if self.kind is Kind.PROCESS and ("<" in self.function.__qualname__ or "." in self.function.__qualname__):
             raise ValueError(
                 f"{self.name}: an isolated function stands at the top of its module, so that a child can import it"
             )
+
+    def _check_fairness(self) -> None:
+        if self.concurrency_per_key < 1:
+            raise ValueError(f"{self.name}: concurrency_per_key counts from 1")
+        if isinstance(self.concurrency_key, str) and self.concurrency_key != OWNER:
+            raise ValueError(f'{self.name}: concurrency_key is "owner" or a function of the input')
+        if not callable(self.priority):
+            _checked_priority(self.priority, self.name)
+
+    def priority_of(self, input: Any) -> int:
+        """How urgent an operation with this input is, 0 to 9."""
+        return _checked_priority(self.priority(input), self.name) if callable(self.priority) else self.priority
+
+    def group_of(self, input: Any, owner: str) -> Group | None:
+        """The group of an operation with this input: the key as text, a digest of it where it is long."""
+        if self.concurrency_key is None:
+            return None
+        key = self.concurrency_key(input) if callable(self.concurrency_key) else owner
+        if key is None:
+            return None
+        text = str(key)
+        plain = len(text) <= LONGEST_KEY and text.isprintable()
+        return Group(text if plain else sha256(text.encode("utf-8", "replace")).hexdigest(), self.concurrency_per_key)
 
     def result_member(self) -> str:
         """The parameter of the result's path, such as "reportId"."""
@@ -132,6 +169,12 @@ class Registry:
 
     def __iter__(self) -> Iterator[Registered]:
         return iter(self._by_name.values())
+
+
+def _checked_priority(priority: Any, name: str) -> int:
+    if isinstance(priority, bool) or not isinstance(priority, int) or priority not in PRIORITIES:
+        raise ValueError(f"{name}: a priority is a whole number from 0 to 9, not {priority!r}")
+    return int(priority)
 
 
 def _checked_path(path: str) -> str:

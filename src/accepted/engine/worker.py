@@ -65,6 +65,7 @@ class Worker:
         registry.follow(self._learn)  # an operation may be registered after the start
         self.id = ""
         self._beyond = 0
+        self._served = ""
         self._first_id = ""
         self._predecessors: tuple[str, ...] = ()
         self._looking: asyncio.Task[None] | None = None
@@ -226,6 +227,7 @@ class Worker:
             await asyncio.sleep(0.1)  # the store is not usable now; the log says so
             return
         for operation in claimed.operations:
+            self._served = operation.owner
             self._start(operation)
         beyond, self._beyond = self._beyond, BEYOND if claimed.passed_over else 0
         if len(claimed.operations) == room or self._beyond > beyond:
@@ -238,7 +240,7 @@ class Worker:
         last_chance = max(self._settings.max_crashes - 1, 1)
         suspected = any(run.operation.crashes > last_chance for run in self._runs.values() if not run.concluded)
         suspects = 0 if suspected else 1
-        return Claim(self.id, self._types, room, self._limits, last_chance, suspects, self._beyond)
+        return Claim(self.id, self._types, room, self._limits, last_chance, suspects, self._beyond, self._served)
 
     def _look_at(self, due_at: int, now: int) -> None:
         if self._look is not None:

@@ -115,7 +115,7 @@ class PostgresStore:
             number += 1
 
     async def queue(self, type: str, limit: int) -> list[str]:
-        return [row[0] for row in await self._reader.rows("queue", type, limit)]
+        return await self._reader.queue(type, limit)
 
     async def oldest_due(self) -> dict[str, int]:
         return await self._reader.oldest_due()

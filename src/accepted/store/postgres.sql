@@ -1,6 +1,6 @@
 -- Every statement of the PostgreSQL store. Many rows go in as arrays, one for each column, and many are named by one array.
 --
--- A commit locks in one order: limited types, keys, named operations, workers that renew; whoever looks for rows that are due skips
+-- A commit locks in one order: limited types, keys, named operations, workers that renew, groups; whoever looks for rows that are due skips
 -- what others have locked and so waits for nobody. docs/decisions/0009-postgresql.md tells why.
 
 -- name: begin
@@ -44,17 +44,76 @@ SELECT id, lease_until FROM accepted.worker WHERE id = ANY($1::text[]);
 SELECT id FROM accepted.worker WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE;
 
 -- name: due
--- The next operations of a type whose turn it is, by (type, time, limit); not those that another claim looks at.
+-- The next operations of a type whose turn it is, by (type, owner served last, number, share): one step of the index for each owner that
+-- waits, and of each no more than its share, or what one of so many owners gets. Not those that another claim looks at.
+WITH RECURSIVE behind (owner) AS (
+    (SELECT owner FROM accepted.ready WHERE type = $1 AND owner > $2 ORDER BY owner LIMIT 1)
+    UNION ALL
+    SELECT (SELECT next.owner FROM accepted.ready AS next WHERE type = $1 AND next.owner > behind.owner ORDER BY next.owner LIMIT 1)
+    FROM behind WHERE behind.owner IS NOT NULL
+), before (owner) AS (
+    (SELECT owner FROM accepted.ready WHERE type = $1 ORDER BY owner LIMIT 1)
+    UNION ALL
+    SELECT (SELECT next.owner FROM accepted.ready AS next WHERE type = $1 AND next.owner > before.owner ORDER BY next.owner LIMIT 1)
+    FROM before WHERE before.owner <= $2
+), owners AS (
+    SELECT owner FROM behind WHERE owner IS NOT NULL UNION ALL SELECT owner FROM before WHERE owner <= $2 LIMIT $3
+)
+SELECT first.owner, first.id, first.record FROM owners CROSS JOIN LATERAL (
+    SELECT owner, id, record FROM accepted.ready WHERE type = $1 AND ready.owner = owners.owner ORDER BY turn, id
+    LIMIT greatest($4, ($3 - 1) / (SELECT count(*) FROM owners) + 1) FOR UPDATE SKIP LOCKED
+) AS first;
+
+-- name: woken
+-- What was delayed and is due, by (type, time, limit); so is whatever a node of an older version has made.
 SELECT id, record FROM accepted.operation WHERE type = $1 AND due_at <= $2 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED;
 
 -- name: next_due
--- When the next operation of each type becomes due, by (types, time).
+-- When the next delayed operation of each type becomes due, or has become so.
+SELECT wanted.type, later.due_at FROM unnest($1::text[]) AS wanted (type) CROSS JOIN LATERAL
+    (SELECT due_at FROM accepted.operation WHERE type = wanted.type AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS later;
+
+-- name: due_after
+-- The same, but only what is not due yet, by (types, time).
 SELECT wanted.type, later.due_at FROM unnest($1::text[]) AS wanted (type) CROSS JOIN LATERAL
     (SELECT due_at FROM accepted.operation WHERE type = wanted.type AND due_at > $2 ORDER BY due_at LIMIT 1) AS later;
 
+-- name: lock_groups
+-- Whoever enters or leaves a group does so alone: the count of its places has to stay true.
+SELECT pg_advisory_xact_lock(hashtextextended('accepted group ' || type || ' ' || key, 0))
+FROM (SELECT type, key FROM unnest($1::text[], $2::text[]) AS wanted (type, key) ORDER BY type COLLATE "C", key COLLATE "C") AS ordered;
+
+-- name: groups
+-- How many operations are active in each group, and whether any is parked there.
+SELECT type, key, (SELECT count(*) FROM accepted.operation WHERE operation.type = wanted.type AND operation.counted = wanted.key),
+    EXISTS (SELECT 1 FROM accepted.operation WHERE operation.type = wanted.type AND operation.parked = wanted.key)
+FROM unnest($1::text[], $2::text[]) AS wanted (type, key);
+
+-- name: parked
+-- The next operations that are parked in a group, by (type, key, owner let in last, number, share): as `due` does, but it waits for
+-- those that others have locked, because nobody else will look.
+WITH RECURSIVE behind (owner) AS (
+    (SELECT owner FROM accepted.operation WHERE type = $1 AND parked = $2 AND owner > $3 ORDER BY owner LIMIT 1)
+    UNION ALL
+    SELECT (SELECT next.owner FROM accepted.operation AS next WHERE type = $1 AND parked = $2 AND next.owner > behind.owner ORDER BY next.owner LIMIT 1)
+    FROM behind WHERE behind.owner IS NOT NULL
+), before (owner) AS (
+    (SELECT owner FROM accepted.operation WHERE type = $1 AND parked = $2 ORDER BY owner LIMIT 1)
+    UNION ALL
+    SELECT (SELECT next.owner FROM accepted.operation AS next WHERE type = $1 AND parked = $2 AND next.owner > before.owner ORDER BY next.owner LIMIT 1)
+    FROM before WHERE before.owner <= $3
+), owners AS (
+    SELECT owner FROM behind WHERE owner IS NOT NULL UNION ALL SELECT owner FROM before WHERE owner <= $3 LIMIT $4
+)
+SELECT first.owner, first.id, first.record FROM owners CROSS JOIN LATERAL (
+    SELECT owner, id, record FROM accepted.operation
+    WHERE type = $1 AND parked = $2 AND operation.owner = owners.owner ORDER BY turn, id
+    LIMIT greatest($5, ($4 - 1) / (SELECT count(*) FROM owners) + 1) FOR UPDATE
+) AS first;
+
 -- name: running
 -- How many operations of these types run, over all owners and workers.
-SELECT type, sum(number)::bigint FROM accepted.tally WHERE type = ANY($1::text[]) AND status = 'PROCESSING' GROUP BY type;
+SELECT type, count(*) FROM accepted.operation WHERE worker IS NOT NULL AND type = ANY($1::text[]) GROUP BY type;
 
 -- name: standing
 -- How many operations of owners wait, and how many run, over all types: as far as others have committed, for nobody waits for that.
@@ -86,16 +145,17 @@ SELECT id, record FROM accepted.operation WHERE expires_at <= $1 ORDER BY expire
 
 -- name: insert_operation
 -- New operations.
-INSERT INTO accepted.operation (owner, type, status, due_at, worker, settle_at, expires_at, record, id)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bytea[], $9::text[]);
+INSERT INTO accepted.operation (owner, type, status, turn, due_at, counted, parked, worker, settle_at, expires_at, record, id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[],
+    $10::bigint[], $11::bytea[], $12::text[]);
 
 -- name: move_operation
 -- Operations whose indexed columns change.
 UPDATE accepted.operation SET
-    status = new.status, due_at = new.due_at, worker = new.worker, settle_at = new.settle_at,
-    expires_at = new.expires_at, record = new.record
-FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[], $7::text[])
-    AS new (status, due_at, worker, settle_at, expires_at, record, id)
+    status = new.status, turn = new.turn, due_at = new.due_at, counted = new.counted, parked = new.parked, worker = new.worker,
+    settle_at = new.settle_at, expires_at = new.expires_at, record = new.record
+FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bytea[], $10::text[])
+    AS new (status, turn, due_at, counted, parked, worker, settle_at, expires_at, record, id)
 WHERE operation.id = new.id;
 
 -- name: update_operation
@@ -351,13 +411,38 @@ SELECT later.body FROM unnest($1::text[], $2::bigint[]) AS wanted (operation, af
 SELECT body FROM accepted.log_line WHERE operation = $1 AND line > $2 ORDER BY line LIMIT $3;
 
 -- name: queue
--- Who waits, in the order of their turn, by (type, limit).
-SELECT id FROM accepted.operation WHERE type = $1 AND due_at IS NOT NULL ORDER BY due_at, id LIMIT $2;
+-- Who waits for nothing but a turn, by (type, owner served last, number, share), as `due` finds them.
+WITH RECURSIVE behind (owner) AS (
+    (SELECT owner FROM accepted.ready WHERE type = $1 AND owner > $2 ORDER BY owner LIMIT 1)
+    UNION ALL
+    SELECT (SELECT next.owner FROM accepted.ready AS next WHERE type = $1 AND next.owner > behind.owner ORDER BY next.owner LIMIT 1)
+    FROM behind WHERE behind.owner IS NOT NULL
+), before (owner) AS (
+    (SELECT owner FROM accepted.ready WHERE type = $1 ORDER BY owner LIMIT 1)
+    UNION ALL
+    SELECT (SELECT next.owner FROM accepted.ready AS next WHERE type = $1 AND next.owner > before.owner ORDER BY next.owner LIMIT 1)
+    FROM before WHERE before.owner <= $2
+), owners AS (
+    SELECT owner FROM behind WHERE owner IS NOT NULL UNION ALL SELECT owner FROM before WHERE owner <= $2 LIMIT $3
+)
+SELECT first.owner, first.turn, first.id FROM owners CROSS JOIN LATERAL (
+    SELECT owner, turn, id FROM accepted.ready WHERE type = $1 AND ready.owner = owners.owner ORDER BY turn, id
+    LIMIT greatest($4, ($3 - 1) / (SELECT count(*) FROM owners) + 1)
+) AS first;
 
--- name: oldest_due
--- Since when the first of each of these types has been waiting.
-SELECT wanted.type, first.due_at FROM unnest($1::text[]) AS wanted (type) CROSS JOIN LATERAL
-    (SELECT due_at FROM accepted.operation WHERE type = wanted.type AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS first;
+-- name: heads
+-- The first in the line of each owner that waits for these types, by (types, limit of owners for each).
+SELECT wanted.type, first.record FROM unnest($1::text[]) AS wanted (type) CROSS JOIN LATERAL (
+    WITH RECURSIVE owners (owner) AS (
+        (SELECT owner FROM accepted.ready WHERE type = wanted.type ORDER BY owner LIMIT 1)
+        UNION ALL
+        SELECT (SELECT next.owner FROM accepted.ready AS next
+                WHERE next.type = wanted.type AND next.owner > owners.owner ORDER BY next.owner LIMIT 1)
+        FROM owners WHERE owners.owner IS NOT NULL
+    )
+    SELECT owner FROM owners WHERE owner IS NOT NULL LIMIT $2
+) AS waiting CROSS JOIN LATERAL
+    (SELECT record FROM accepted.ready WHERE type = wanted.type AND ready.owner = waiting.owner ORDER BY turn, id LIMIT 1) AS first;
 
 -- name: workers
 -- All workers and until when their leases hold.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,9 +20,21 @@ import msgspec
 
 from ..contract.delivery import Delivery
 from ..contract.fold import fold
-from ..contract.ledger import Changes, DueDeliveries, Facts, KeyId, KeyRow, Needs, needs
+from ..contract.ledger import (
+    Changes,
+    DueDeliveries,
+    Facts,
+    GroupId,
+    GroupRow,
+    KeyId,
+    KeyRow,
+    Needs,
+    groups_needed,
+    needs,
+)
 from ..contract.operation import Now, Operation, Status
 from ..contract.transition import ClaimDeliveries, Transition
+from ..contract.turns import in_turn, share
 from .clock import Clock
 from .postgres_connect import CONFLICTS, LOST, connect, hang_up, is_bug, unavailable
 from .postgres_save import STRIPES, save, work
@@ -176,22 +189,59 @@ async def load(connection: Any, wanted: Needs, clock: Clock) -> tuple[Now, Facts
         _take_deliveries(facts, await connection.fetch(SQL["lock_deliveries"], list(wanted.deliveries)))
     if wanted.holdings:
         await connection.fetch(SQL["lock_workers"], list(wanted.holdings))
+    await _load_groups(connection, facts, wanted)
     now = clock.database(await connection.fetchval(SQL["clock"]))
     await _load_workers(connection, facts, wanted)
-    for type, room in wanted.due.items():
-        facts.due[type] = _take(facts, await connection.fetch(SQL["due"], type, now.wall, room))
     if wanted.due:
-        facts.next_due = dict(await connection.fetch(SQL["next_due"], list(wanted.due), now.wall))
+        await _load_due(connection, facts, wanted, now)
     if wanted.running:
         facts.running.update(dict(await connection.fetch(SQL["running"], list(wanted.running))))
     if wanted.owners:
         for owner, status, number in await connection.fetch(SQL["standing"], list(wanted.owners)):
             facts.standing[owner, Status(status)] = number
     await _load_bites(connection, facts, wanted, now)
+    if facts.woken or facts.orphans:
+        await _load_groups(connection, facts, wanted)  # late, but nobody's lease is judged by them
     facts.due_deliveries = [
         await _load_due_deliveries(connection, facts, claim, now) for claim in wanted.due_deliveries
     ]
     return now, facts
+
+
+async def _load_due(connection: Any, facts: Facts, wanted: Needs, now: Now) -> None:
+    for type, room in wanted.due.items():
+        facts.due[type] = await _take_in_turn(connection, facts, "due", (type,), wanted.after, room)
+    facts.next_due = dict(await connection.fetch(SQL["next_due"], list(wanted.due)))
+    over = [type for type, due_at in facts.next_due.items() if due_at <= now.wall]
+    for type in over:
+        del facts.next_due[type]
+        facts.woken[type] = _take(facts, await connection.fetch(SQL["woken"], type, now.wall, wanted.woken(type)))
+    if over:
+        facts.next_due |= dict(await connection.fetch(SQL["due_after"], over, now.wall))
+
+
+async def _load_groups(connection: Any, facts: Facts, wanted: Needs) -> None:
+    needed = groups_needed(wanted, facts)
+    if not needed:
+        return
+    await connection.fetch(SQL["lock_groups"], *_columns(needed))
+    for type, key, active, any_parked in await connection.fetch(SQL["groups"], *_columns(needed)):
+        need = needed[group := GroupId(type, key)]
+        heads = need.heads(active) if any_parked else 0
+        parked = await _take_in_turn(connection, facts, "parked", group, need.after, heads) if heads else []
+        facts.groups[group] = GroupRow(active, parked, need.after)
+
+
+async def _take_in_turn(
+    connection: Any, facts: Facts, name: str, of: tuple[str, ...], after: str, wanted: int
+) -> list[str]:
+    """The first so many in turn; asked again with a larger share where some owners have less than theirs."""
+    asked: int | None = 0
+    while asked is not None:
+        rows = await connection.fetch(SQL[name], *of, after, wanted, asked)
+        asked = share(Counter(row[0] for row in rows), asked, wanted)
+    taken = _take(facts, (tuple(row)[1:] for row in rows))
+    return [operation.id for operation in in_turn([facts.operations[id] for id in taken], after)[:wanted]]
 
 
 async def _load_keys(connection: Any, facts: Facts, keys: Iterable[KeyId]) -> None:

@@ -18,12 +18,13 @@ from ..contract.event import Event
 from ..contract.ledger import Tombstone
 from ..contract.operation import LogLine, Operation, Status
 from ..contract.statistic import StatisticRow, Tallies
+from ..contract.turns import Waiting, in_turn, share
 from ..contract.webhook import Registration
 from .clock import Clock
 from .postgres_commit import decode_delivery, decode_operation
 from .postgres_connect import LOST, READ_PATIENCE, hang_up, is_bug, pool, unavailable
 from .postgres_schema import SQL, missing_on
-from .protocol import Selection, StoreUnavailable, WorkerRow
+from .protocol import OWNERS_SEEN, Selection, StoreUnavailable, WorkerRow
 
 _LAST_ID = "op-~"  # sorts after every id
 
@@ -142,9 +143,20 @@ class Reader:
         body: bytes | None = await self.first("payload", id, "webhook")
         return None if body is None else _decode_webhook(body)
 
+    async def queue(self, type: str, limit: int) -> list[str]:
+        asked: int | None = 0
+        while asked is not None:
+            rows = await self.rows("queue", type, "", limit, asked)
+            asked = share(Counter(row[0] for row in rows), asked, limit)
+        return [waiting.id for waiting in in_turn([Waiting(*row) for row in rows])[:limit]]
+
     async def oldest_due(self) -> dict[str, int]:
-        waiting = {type for type, status in await self.tally() if status is Status.PENDING}
-        return dict(await self.rows("oldest_due", list(waiting)))
+        waiting = list({type for type, status in await self.tally() if status is Status.PENDING})
+        oldest: dict[str, int] = dict(await self.rows("next_due", waiting))
+        for type, record in await self.rows("heads", waiting, OWNERS_SEEN):
+            due_at = decode_operation(record).due_at
+            oldest[type] = min(oldest.get(type, due_at), due_at)
+        return oldest
 
     async def durations(self, type: str) -> list[float]:
         return [row[0] / 1000 for row in await self.rows("durations", type)]

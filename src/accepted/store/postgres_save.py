@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from ..contract.delivery import Delivery, DeliveryStatus
-from ..contract.ledger import Changes, KeyId
-from ..contract.operation import SUCCEEDED, Now, Operation, Status
+from ..contract.ledger import Changes, KeyId, place_of
+from ..contract.operation import SUCCEEDED, Now, Operation
 from ..contract.statistic import KEPT_MINUTES, MINUTE
 from .postgres_schema import SQL
 from .protocol import Work
@@ -68,7 +68,7 @@ def _row(operation: Operation) -> tuple[Any, ...]:
     settling = operation.cancellation if operation.worker is not None else None
     return (
         operation.status,
-        operation.due_at if operation.status is Status.PENDING else None,
+        *place_of(operation),
         operation.worker,
         settling.settle_at if settling else None,
         operation.expires_at if not operation.undelivered else None,

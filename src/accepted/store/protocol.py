@@ -20,6 +20,8 @@ from ..contract.statistic import StatisticRow
 from ..contract.transition import Transition
 from ..contract.webhook import Registration
 
+OWNERS_SEEN = 1000
+
 
 class StoreUnavailable(Exception):
     """The store cannot commit or read now; nothing of the batch is stored. It may work again without a restart."""
@@ -185,10 +187,16 @@ class Store(Protocol):
         """The chunks of an artifact from number `first` (0 is the first) on."""
 
     async def queue(self, type: str, limit: int) -> list[str]:
-        """Ids of PENDING operations of a type in the order in which they will be claimed."""
+        """Ids of operations of a type that wait for nothing but their turn, in the order of their turns.
+
+        Where several owners wait it is the order in which a claim takes them that has served none of them before.
+        Those that wait for a date or for a place in their group have no turn yet.
+        """
 
     async def oldest_due(self) -> dict[str, int]:
-        """For each type with PENDING operations: since when the first of them has been due."""
+        """For each type with such operations, or with some that wait for a date: since when the first of them has been
+        due, of those that stand first in the lines of the first `OWNERS_SEEN` owners.
+        """
 
     async def durations(self, type: str) -> list[float]:
         """Seconds that recent successful runs of a type took, in no order; survives the expiry of the operations."""

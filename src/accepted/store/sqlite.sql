@@ -20,17 +20,57 @@ SELECT operation, fingerprint, keep_until FROM idempotency_key WHERE owner = ? A
 -- Until when a worker may hold operations.
 SELECT lease_until FROM worker WHERE id = ?;
 
--- name: due
--- The next operations of a type whose turn it is.
+-- name: ready
+-- Operations of a type whose turn it is, owner by owner, by (type, limit): with fewer than that, or with one owner, this is all.
+SELECT id, record FROM ready WHERE type = ? ORDER BY owner, turn, id LIMIT ?;
+
+-- name: first_owner
+-- The first of all owners that wait for a type. From owner to owner it is one step of the index; a recursion costs ten times that.
+SELECT owner FROM ready WHERE type = ? ORDER BY owner LIMIT 1;
+
+-- name: next_owner
+-- The next one, by (type, owner).
+SELECT owner FROM ready WHERE type = ? AND owner > ? ORDER BY owner LIMIT 1;
+
+-- name: line
+-- The line of one owner, by (type, owner, limit).
+SELECT id, record FROM ready WHERE type = ? AND owner = ? ORDER BY turn, id LIMIT ?;
+
+-- name: woken
+-- What was delayed and is due, by (type, time, limit); so is whatever an older version has made.
 SELECT id, record FROM operation WHERE type = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?;
 
 -- name: next_due
--- When the next operation of a type becomes due.
+-- When the next delayed operation of a type becomes due, or has become so.
+SELECT due_at FROM operation WHERE type = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT 1;
+
+-- name: due_after
+-- The same, but only what is not due yet, by (type, time).
 SELECT due_at FROM operation WHERE type = ? AND due_at > ? ORDER BY due_at LIMIT 1;
+
+-- name: group
+-- How many operations are active in a group, by (type, key).
+SELECT count(*) FROM operation WHERE type = ? AND counted = ?;
+
+-- name: parked
+-- Operations that are parked in a group, owner by owner, by (type, key, limit).
+SELECT id, record FROM operation WHERE type = ? AND parked = ? ORDER BY owner, turn, id LIMIT ?;
+
+-- name: first_parked
+-- The first of all owners with operations that are parked in a group, by (type, key).
+SELECT owner FROM operation WHERE type = ? AND parked = ? ORDER BY owner LIMIT 1;
+
+-- name: next_parked
+-- The next one, by (type, key, owner).
+SELECT owner FROM operation WHERE type = ? AND parked = ? AND owner > ? ORDER BY owner LIMIT 1;
+
+-- name: parked_line
+-- Those of one owner, by (type, key, owner, limit).
+SELECT id, record FROM operation WHERE type = ? AND parked = ? AND owner = ? ORDER BY turn, id LIMIT ?;
 
 -- name: running
 -- How many operations of a type run, over all owners and workers.
-SELECT sum(number) FROM tally WHERE type = ? AND status = 'PROCESSING';
+SELECT count(*) FROM operation WHERE worker IS NOT NULL AND type = ?;
 
 -- name: standing
 -- How many operations of an owner wait, and how many run, over all types.
@@ -55,15 +95,15 @@ SELECT id, record FROM operation WHERE expires_at <= ? ORDER BY expires_at LIMIT
 
 -- name: insert_operation
 -- A new operation.
-INSERT INTO operation (owner, type, status, due_at, worker, settle_at, expires_at, record, id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO operation (owner, type, status, turn, due_at, counted, parked, worker, settle_at, expires_at, record, id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: move_operation
 -- Operations whose indexed columns change.
 UPDATE operation SET
-    status = new.column1, due_at = new.column2, worker = new.column3, settle_at = new.column4,
-    expires_at = new.column5, record = new.column6
-FROM (VALUES (?, ?, ?, ?, ?, ?, ?)) AS new WHERE operation.id = new.column7;
+    status = new.column1, turn = new.column2, due_at = new.column3, counted = new.column4, parked = new.column5, worker = new.column6,
+    settle_at = new.column7, expires_at = new.column8, record = new.column9
+FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) AS new WHERE operation.id = new.column10;
 
 -- name: update_operation
 -- An operation that changes but stays where it is in every index.
@@ -270,13 +310,9 @@ SELECT body FROM json_each(?) AS wanted CROSS JOIN event ON event.operation = wa
 -- Lines of a log, by (operation, after, limit).
 SELECT body FROM log_line WHERE operation = ? AND line > ? ORDER BY line LIMIT ?;
 
--- name: queue
--- Who waits, in the order of their turn, by (type, limit).
-SELECT id FROM operation WHERE type = ? AND due_at IS NOT NULL ORDER BY due_at, id LIMIT ?;
-
--- name: oldest_due
--- Since when the first of a type has been waiting.
-SELECT due_at FROM operation WHERE type = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT 1;
+-- name: queue_line
+-- The line of one owner, by (type, owner, limit): who waits, and since when.
+SELECT owner, turn, id FROM ready WHERE type = ? AND owner = ? ORDER BY turn, id LIMIT ?;
 
 -- name: workers
 -- All workers and whether their lease holds, at a tick.

@@ -8,7 +8,7 @@ it. After any failure the connection is thrown away: what a failed fsync has lef
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -18,13 +18,14 @@ import msgspec
 
 from ..contract.delivery import Delivery, DeliveryStatus
 from ..contract.fold import fold
-from ..contract.ledger import Changes, DueDeliveries, Facts, KeyRow, Needs, needs
-from ..contract.operation import SUCCEEDED, Now, Operation, Status
+from ..contract.ledger import Changes, needs, place_of
+from ..contract.operation import SUCCEEDED, Now, Operation
 from ..contract.statistic import KEPT_MINUTES, MINUTE
-from ..contract.transition import ClaimDeliveries, Transition
+from ..contract.transition import Transition
 from .clock import Clock
 from .protocol import Committed, StoreUnavailable, Work, hints_of
 from .sqlite_batch import write
+from .sqlite_load import load
 from .sqlite_schema import BUSY_TIMEOUT, SQL, connect, migrate, unavailable
 from .turnstile import Turnstile
 
@@ -35,8 +36,6 @@ DURATIONS_A_COMMIT = 4
 NOTHING = b"null"  # an input that is not worth a row
 
 _encode = msgspec.json.encode
-decode_operation = msgspec.json.Decoder(Operation).decode
-decode_delivery = msgspec.json.Decoder(Delivery).decode
 
 
 class Recorder:
@@ -137,86 +136,6 @@ class Recorder:
         )
 
 
-# --- load
-
-
-def load(connection: apsw.Connection, wanted: Needs, now: Now) -> Facts:
-    """The rows that the batch has to see."""
-    facts = Facts()
-    ids = set(wanted.operations)
-    for key in wanted.keys:
-        for operation_id, fingerprint, keep_until in connection.execute(SQL["key"], key):
-            facts.keys[key] = KeyRow(operation_id, fingerprint, keep_until)
-            ids.add(operation_id)
-    if ids:
-        _take(facts, connection.execute(SQL["operations_by_ids"], (_encode(list(ids)).decode(),)))
-    for worker in wanted.workers:
-        for (lease_until,) in connection.execute(SQL["lease"], (worker,)):
-            facts.leases[worker] = lease_until
-    for worker in wanted.holdings:
-        facts.holdings[worker] = _take(facts, connection.execute(SQL["held"], (worker,)))
-    for type, room in wanted.due.items():
-        _load_due(connection, facts, type, room, now)
-    _load_numbers(connection, facts, wanted)
-    if wanted.orphans:
-        limit = (now.tick, wanted.orphans)
-        orphans = _take(facts, connection.execute(SQL["orphans"], limit))
-        facts.orphans = list(dict.fromkeys(orphans + _take(facts, connection.execute(SQL["settling"], limit))))
-    if wanted.expiring:
-        facts.expiring = _take(facts, connection.execute(SQL["expiring"], (now.wall, wanted.expiring)))
-    if wanted.deliveries:
-        _take_deliveries(facts, connection.execute(SQL["deliveries_of"], (_encode(list(wanted.deliveries)).decode(),)))
-    facts.due_deliveries = [_load_due_deliveries(connection, facts, claim, now) for claim in wanted.due_deliveries]
-    return facts
-
-
-def _load_numbers(connection: apsw.Connection, facts: Facts, wanted: Needs) -> None:
-    """What the tally knows."""
-    for type in wanted.running:
-        row: Any = connection.execute(SQL["running"], (type,)).fetchone()
-        facts.running[type] = row[0] or 0
-    for owner in wanted.owners:
-        for status, number in connection.execute(SQL["standing"], (owner,)):
-            facts.standing[owner, Status(status)] = number
-
-
-def _load_due(connection: apsw.Connection, facts: Facts, type: str, room: int, now: Now) -> None:
-    facts.due[type] = _take(facts, connection.execute(SQL["due"], (type, now.wall, room)))
-    for (due_at,) in connection.execute(SQL["next_due"], (type, now.wall)):
-        facts.next_due[type] = due_at
-
-
-def _load_due_deliveries(connection: apsw.Connection, facts: Facts, claim: ClaimDeliveries, now: Now) -> DueDeliveries:
-    """Host by host, until there is enough; where it ends, the next claim goes on."""
-    by_host: dict[str, list[str]] = {}
-    found, host = 0, ""
-    waiting: list[Any] = connection.execute(SQL["waiting_hosts"], (claim.after, claim.hosts)).fetchall()
-    for host, first in waiting:
-        room = claim.rooms.get(host, claim.share)
-        if room > 0 and first <= now.wall:
-            by_host[host] = _take_deliveries(facts, connection.execute(SQL["due_deliveries"], (host, now.wall, room)))
-            found += len(by_host[host])
-        if found >= claim.room:
-            return DueDeliveries(by_host, host)
-    return DueDeliveries(by_host, host if len(waiting) == claim.hosts else None)
-
-
-def _take_deliveries(facts: Facts, rows: Iterable[tuple[Any, ...]]) -> list[str]:
-    taken = []
-    for id, record in rows:
-        facts.deliveries[id] = decode_delivery(record)
-        taken.append(id)
-    return taken
-
-
-def _take(facts: Facts, rows: Iterable[tuple[Any, ...]]) -> list[str]:
-    taken = []
-    for id, record in rows:
-        facts.operations[id] = decode_operation(record)
-        taken.append(id)
-    return taken
-
-
 # --- save
 
 
@@ -251,7 +170,7 @@ def _row(operation: Operation) -> tuple[Any, ...]:
     settling = operation.cancellation if operation.worker is not None else None
     return (
         operation.status,
-        operation.due_at if operation.status is Status.PENDING else None,
+        *place_of(operation),
         operation.worker,
         settling.settle_at if settling else None,
         operation.expires_at if not operation.undelivered else None,

@@ -12,7 +12,8 @@ from __future__ import annotations
 import contextlib
 import heapq
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import apsw
@@ -23,9 +24,10 @@ from ..contract.event import Event
 from ..contract.ledger import Tombstone
 from ..contract.operation import LogLine, Now, Operation, Status
 from ..contract.statistic import StatisticRow, Tallies
+from ..contract.turns import Waiting, first_in_turn
 from ..contract.webhook import Registration
-from .protocol import Selection, WorkerRow
-from .sqlite_commit import decode_delivery, decode_operation
+from .protocol import OWNERS_SEEN, Selection, WorkerRow
+from .sqlite_load import READY, decode_delivery, decode_operation, owners_from
 from .sqlite_schema import SQL, connect, unavailable
 
 _LAST_ID = "op-~"  # sorts after every id
@@ -131,11 +133,24 @@ class Reader:
         return body
 
     def queue(self, type: str, limit: int) -> list[str]:
-        return self._column("queue", (type, limit))
+        def line(owner: str, number: int) -> list[Waiting]:
+            return [Waiting(*row) for row in self._rows("queue_line", (type, owner, number))]
+
+        return [each.id for each in first_in_turn(self._owners(type, limit), line, "", limit)]
+
+    def _owners(self, type: str, limit: int) -> list[str]:
+        with unavailable():
+            return list(islice(owners_from(self._connection, READY, (type,), ""), limit))
 
     def oldest_due(self) -> dict[str, int]:
         waiting = {type for type, status in self.tally() if status is Status.PENDING}
-        return {type: due_at for type in waiting if (due_at := self._first("oldest_due", (type,))) is not None}
+        return {type: min(dates) for type in waiting if (dates := list(self._due_dates(type)))}
+
+    def _due_dates(self, type: str) -> Iterator[int]:
+        yield from self._column("next_due", (type,))
+        for owner in self._owners(type, OWNERS_SEEN):
+            for _, record in self._rows("line", (type, owner, 1)):
+                yield decode_operation(record).due_at
 
     def durations(self, type: str) -> list[float]:
         return [milliseconds / 1000 for milliseconds in self._column("durations", (type,))]
