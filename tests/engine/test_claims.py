@@ -7,6 +7,8 @@ from collections import Counter
 from accepted import Attempt
 from accepted.contract.operation import Operation, Status, operation_id
 from accepted.contract.transition import Accept, Claim
+from accepted.engine.model import to_json
+from accepted.service import Service
 from tests.clock import MovableClock
 from tests.engine.gate import PATIENCE, Gate, Gates
 from tests.engine.stage import Stage, registered_worker, store_of, submit, until
@@ -123,6 +125,43 @@ async def test_a_type_limited_over_two_nodes_on_one_file(stage: Stage, gates: Ga
     for handle in handles:
         assert (await handle.wait(PATIENCE)).attempt == 1
     assert crowd.most["limited"] == 2
+
+
+async def test_a_key_limited_over_two_nodes_on_one_file(stage: Stage, gates: Gates) -> None:
+    crowd = Crowd()
+
+    @stage.operation(concurrency_key=lambda customer: customer, concurrency_per_key=2)
+    async def keyed(customer: str) -> None:
+        crowd.enter(customer)
+        await gates.go.passed()
+        crowd.leave(customer)
+
+    nodes = [await stage.node(), await stage.node()]
+    handles = [await submit(nodes[n % 2], "keyed", customer) for n, customer in enumerate("aaaaaaaabbc")]
+    await crowd.gate(5).passed()  # two of each, but one of the last
+    assert dict(crowd.inside) == {"a": 2, "b": 2, "c": 1, "all": 5}
+    gates.go.open()
+    for handle in handles:
+        assert (await handle.wait(PATIENCE)).attempt == 1
+    assert [crowd.most[customer] for customer in "abc"] == [2, 2, 1]
+
+
+async def test_owners_take_turns_and_the_urgent_go_first(stage: Stage) -> None:
+    order: list[str] = []
+
+    @stage.operation(priority=lambda name: 9 if name.startswith("urgent") else 0)
+    async def noted(name: str) -> None:
+        order.append(name)
+
+    web = await stage.node(working=False)
+    registered = web.registry.named("noted")
+    assert registered is not None
+    names = [f"flood {n}" for n in range(30)] + ["urgent flood"]
+    for owner, name in [*(("flood", name) for name in names), ("ann", "ann 1"), ("ann", "ann 2")]:
+        last = await Service(web).submit(registered, to_json(name), owner=owner)
+    await stage.node(slots=1)
+    await until(web, last.operation.id, lambda operation: operation.terminal)
+    assert order[:3] == ["ann 1", "urgent flood", "ann 2"]
 
 
 async def test_two_nodes_never_run_one_operation_at_once(stage: Stage) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from accepted import Artifact, Attempt
+from accepted.contract.operation import Group
 from accepted.engine.mailbox import Mailbox
 from accepted.engine.model import ABSENT
 from accepted.engine.registry import Kind, Registered, Registry
@@ -68,6 +69,11 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, Any], type[Exception]]] = [
     (plain, {"name": "with space"}, ValueError),
     (plain, {"attempts": 0}, ValueError),
     (plain, {"concurrency": 0}, ValueError),
+    (plain, {"concurrency_per_key": 0}, ValueError),
+    (plain, {"concurrency_key": "customer"}, ValueError),
+    (plain, {"priority": 10}, ValueError),
+    (plain, {"priority": -1}, ValueError),
+    (plain, {"priority": True}, ValueError),
     (plain, {"result": "/reports"}, ValueError),
     (plain, {"result": "reports/{id}"}, ValueError),
     (plain, {"phases": {"A": 0}}, ValueError),
@@ -80,6 +86,28 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(error):
         Registered("/x", function, **options)
+
+
+def test_a_key_is_made_of_the_input_or_is_the_owner() -> None:
+    registered = Registered("/x", plain, concurrency_key=lambda number: number % 3, concurrency_per_key=2)
+    assert registered.group_of(7, "ann") == Group("1", 2)
+    assert Registered("/x", plain, concurrency_key="owner").group_of(7, "ann") == Group("ann", 1)
+    assert Registered("/x", plain, concurrency_key=lambda number: None).group_of(7, "ann") is None
+    assert Registered("/x", plain).group_of(7, "ann") is None
+
+
+@pytest.mark.parametrize("key", ["x" * 201, "a\0b", "\ud800", "a\nb"])
+def test_a_key_that_is_long_or_odd_is_kept_as_a_digest(key: str) -> None:
+    group = Registered("/x", plain, concurrency_key=lambda _: key).group_of(7, "ann")
+    assert group is not None
+    assert len(group.key) == 64
+
+
+def test_a_priority_is_a_number_or_made_of_the_input() -> None:
+    assert Registered("/x", plain, priority=3).priority_of(7) == 3
+    assert Registered("/x", plain, priority=lambda number: number).priority_of(7) == 7
+    with pytest.raises(ValueError, match="0 to 9"):
+        Registered("/x", plain, priority=lambda number: number).priority_of(10)
 
 
 @pytest.mark.parametrize("path", ["x", "/x/", "/{id}", "/x?y", "/operations", "/jobs/x", "/health", "/metrics"])

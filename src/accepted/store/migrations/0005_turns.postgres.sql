@@ -1,4 +1,4 @@
--- Whose turn it is: the twin of 0004_turns.sqlite.sql. An operation that is PENDING is found in one of three places: in the line of its
+-- Whose turn it is: the twin of 0005_turns.sqlite.sql. An operation that is PENDING is found in one of three places: in the line of its
 -- owner (`turn`), waiting for a date (`due_at`), or parked in a group that is full (`parked`). Each place is an index of its own, so that
 -- none of the three ever makes a search for another one longer. What is in the table already has a `due_at`; the next claims put it in
 -- line, and so they do with whatever a node of the older version still writes. The condition on the status is for such nodes, too: they
