@@ -84,9 +84,11 @@ SELECT pg_advisory_xact_lock(hashtextextended('accepted group ' || type || ' ' |
 FROM (SELECT type, key FROM unnest($1::text[], $2::text[]) AS wanted (type, key) ORDER BY type COLLATE "C", key COLLATE "C") AS ordered;
 
 -- name: groups
--- How many operations are active in each group, and whether any is parked there.
+-- How many operations are active in each group, and whether any is parked there. In an order that only the index has: EXISTS reads the
+-- whole table where statistics tell that many are parked.
 SELECT type, key, (SELECT count(*) FROM accepted.operation WHERE operation.type = wanted.type AND operation.counted = wanted.key),
-    EXISTS (SELECT 1 FROM accepted.operation WHERE operation.type = wanted.type AND operation.parked = wanted.key)
+    (SELECT id FROM accepted.operation WHERE operation.type = wanted.type AND operation.parked = wanted.key
+     ORDER BY type, parked, owner, turn, id LIMIT 1) IS NOT NULL
 FROM unnest($1::text[], $2::text[]) AS wanted (type, key);
 
 -- name: parked
@@ -365,19 +367,19 @@ WHERE (idempotency_key.owner, idempotency_key.route, idempotency_key.key) = (old
     AND idempotency_key.operation = old.operation;
 
 -- name: forget_resources
--- Paths of tombstones from before (time, limit).
-DELETE FROM accepted.resource WHERE operation IN
-    (SELECT id FROM accepted.tombstone WHERE expired_at <= $1 ORDER BY expired_at, id LIMIT $2);
+-- Paths of tombstones from before (time, limit). An array, here and below: a plan made before the limit is known would read all.
+DELETE FROM accepted.resource WHERE operation = ANY(ARRAY
+    (SELECT id FROM accepted.tombstone WHERE expired_at <= $1 ORDER BY expired_at, id LIMIT $2));
 
 -- name: forget_tombstones
 -- Tombstones from before (time, limit).
-DELETE FROM accepted.tombstone WHERE id IN
-    (SELECT id FROM accepted.tombstone WHERE expired_at <= $1 ORDER BY expired_at, id LIMIT $2);
+DELETE FROM accepted.tombstone WHERE id = ANY(ARRAY
+    (SELECT id FROM accepted.tombstone WHERE expired_at <= $1 ORDER BY expired_at, id LIMIT $2));
 
 -- name: forget_keys
 -- Keys whose time is over at (time, limit).
-DELETE FROM accepted.idempotency_key WHERE (owner, route, key) IN
-    (SELECT owner, route, key FROM accepted.idempotency_key WHERE drop_at <= $1 ORDER BY drop_at LIMIT $2 FOR UPDATE SKIP LOCKED);
+DELETE FROM accepted.idempotency_key WHERE ctid = ANY(ARRAY
+    (SELECT ctid FROM accepted.idempotency_key WHERE drop_at <= $1 ORDER BY drop_at LIMIT $2 FOR UPDATE SKIP LOCKED));
 
 -- name: partitions
 -- Which (owner, type, status) there are, and how many operations are in each.

@@ -20,7 +20,7 @@ SELECT operation, fingerprint, keep_until FROM idempotency_key WHERE owner = ? A
 -- Until when a worker may hold operations.
 SELECT lease_until FROM worker WHERE id = ?;
 
--- name: ready
+-- name: due
 -- Operations of a type whose turn it is, owner by owner, by (type, limit): with fewer than that, or with one owner, this is all.
 SELECT id, record FROM ready WHERE type = ? ORDER BY owner, turn, id LIMIT ?;
 
@@ -48,7 +48,7 @@ SELECT due_at FROM operation WHERE type = ? AND due_at IS NOT NULL ORDER BY due_
 -- The same, but only what is not due yet, by (type, time).
 SELECT due_at FROM operation WHERE type = ? AND due_at > ? ORDER BY due_at LIMIT 1;
 
--- name: group
+-- name: groups
 -- How many operations are active in a group, by (type, key).
 SELECT count(*) FROM operation WHERE type = ? AND counted = ?;
 
@@ -310,7 +310,7 @@ SELECT body FROM json_each(?) AS wanted CROSS JOIN event ON event.operation = wa
 -- Lines of a log, by (operation, after, limit).
 SELECT body FROM log_line WHERE operation = ? AND line > ? ORDER BY line LIMIT ?;
 
--- name: queue_line
+-- name: queue
 -- The line of one owner, by (type, owner, limit): who waits, and since when.
 SELECT owner, turn, id FROM ready WHERE type = ? AND owner = ? ORDER BY turn, id LIMIT ?;
 

@@ -74,7 +74,7 @@ def _load_due(connection: apsw.Connection, facts: Facts, type: str, wanted: Need
 
 def _load_groups(connection: apsw.Connection, facts: Facts, wanted: Needs) -> None:
     for group, need in groups_needed(wanted, facts).items():
-        row: Any = connection.execute(SQL["group"], group).fetchone()
+        row: Any = connection.execute(SQL["groups"], group).fetchone()
         heads = need.heads(row[0])
         parked = _take_in_turn(connection, facts, PARKED, group, need.after, heads) if heads else []
         facts.groups[group] = GroupRow(row[0], parked, need.after)
@@ -89,7 +89,7 @@ class Names(NamedTuple):
     line: str
 
 
-READY = Names("ready", "first_owner", "next_owner", "line")
+READY = Names("due", "first_owner", "next_owner", "line")
 PARKED = Names("parked", "first_parked", "next_parked", "parked_line")
 
 

@@ -134,7 +134,7 @@ class Reader:
 
     def queue(self, type: str, limit: int) -> list[str]:
         def line(owner: str, number: int) -> list[Waiting]:
-            return [Waiting(*row) for row in self._rows("queue_line", (type, owner, number))]
+            return [Waiting(*row) for row in self._rows("queue", (type, owner, number))]
 
         return [each.id for each in first_in_turn(self._owners(type, limit), line, "", limit)]
 
