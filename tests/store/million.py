@@ -81,7 +81,7 @@ def fill_sqlite(connection: apsw.Connection) -> None:
     """The same in a migrated, empty file."""
     run = connection.execute
     run("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF; PRAGMA cache_size = -200000; PRAGMA secure_delete = OFF")
-    indexes = run("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").fetchall()
+    indexes: list[Any] = run("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").fetchall()
     run("BEGIN")
     for name, _ in indexes:
         run(f"DROP INDEX {name}")

@@ -161,13 +161,10 @@ class _Folding:
             limit = claim.limits.get(first.type)
             if limit is not None and self.facts.running[first.type] >= limit:
                 continue
-            if first.crashes < claim.last_chance or self._suspects(taken, claim) < claim.suspects:
+            if first.crashes < claim.last_chance or sum(o.crashes > claim.last_chance for o in taken) < claim.suspects:
                 return first
             passed_over.append(first)
         return None
-
-    def _suspects(self, taken: list[Operation], claim: Claim) -> int:
-        return sum(operation.crashes > claim.last_chance for operation in taken)
 
     def _candidates(self, claim: Claim) -> list[Operation]:
         known = [id for type in claim.types for id in self.facts.due.get(type, ())]
