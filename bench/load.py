@@ -31,6 +31,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     paths: list[str]
     body: str = ""
+    token: str = ""
     expect: list[int]
     connections: int = 64
     seconds: float = 3.0
@@ -154,6 +155,8 @@ class Connection(asyncio.Protocol):
 def _request(spec: Spec, path: str) -> bytes:
     body = spec.body.encode()
     head = f"{spec.method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{spec.port}\r\n"
+    if spec.token:
+        head += f"Authorization: Bearer {spec.token}\r\n"
     if spec.method != "GET":
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body

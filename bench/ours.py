@@ -1,6 +1,7 @@
 """Accepted as it is run for the measuring: the four ways to start it, and how a file is filled with operations."""
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -88,6 +89,21 @@ def owned(directory: Path) -> Command:
     return Command(name="owned", argv=argv, directory=directory, environment={**_environment(directory), **wide})
 
 
+def keyed(directory: Path) -> tuple[Command, str]:
+    """The same as `owned`, where an API key says who they are; and its token."""
+    made = subprocess.run(
+        (script(), "keys", "create", "--owner", "bench", "--database", f"sqlite:///{database(directory)}"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    command = owned(directory)
+    argv = [APPLICATION if word == "bench.owned:app" else word for word in command.argv]
+    return Command(
+        name="keyed", argv=tuple(argv), directory=directory, environment=command.environment
+    ), made.stdout.strip()
+
+
 def worker(directory: Path) -> Command:
     """`accepted worker`: one worker process over the file of a server that runs already."""
     argv = (script(), "worker", APPLICATION)
@@ -108,13 +124,14 @@ def database(directory: Path) -> Path:
     return directory / "accepted.db"
 
 
-def submits(server: Server, setting: Setting, path: str = "/noop") -> load.Spec:
+def submits(server: Server, setting: Setting, path: str = "/noop", token: str = "") -> load.Spec:
     """POSTs of the operation, for as long as a round lasts."""
     return load.Spec(
         port=server.port,
         method="POST",
         paths=[path],
         body=BODY,
+        token=token,
         expect=[202],
         connections=setting.connections,
         seconds=setting.seconds,

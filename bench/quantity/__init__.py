@@ -11,6 +11,7 @@ import msgspec
 from bench.figure import Result
 from bench.quantity import (
     accept,
+    auth,
     client,
     complete,
     dashboard,
@@ -56,6 +57,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "news": Quantity("from attempt.progress in a worker process to the byte at a client", news.measure),
     "client": Quantity("an operation by the Python client against the same by hand with httpx2", client.measure),
     "limits": Quantity("what authentication and limits cost durable accepts per second", limits.measure),
+    "auth": Quantity("what an API key costs durable accepts per second", auth.measure),
     "memory": Quantity("memory of the web process after 100,000 operations", memory.measure),
     "dashboard": Quantity("the dashboard's first paint with 100,000 operations behind it", dashboard.measure),
 }

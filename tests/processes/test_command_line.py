@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -76,6 +77,55 @@ def test_an_open_door_that_is_meant_is_said_aloud() -> None:
         answer = run("serve", "fine:app", "--host", "0.0.0.0", "--port", port, "--insecure-no-auth")
     assert "WARNING: listening on 0.0.0.0 without authentication" in answer.stderr
     assert f"Cannot listen on 0.0.0.0:{port}" in answer.stderr
+
+
+@pytest.mark.parametrize("how", ["key", "revoked", "required", "token", "own"])
+def test_a_door_that_asks_who_is_there_may_be_open(tmp_path: Path, how: str) -> None:
+    settings = {"ACCEPTED_DATABASE_URL": f"sqlite:///{tmp_path}/accepted.db"}
+    match how:
+        case "key" | "revoked":
+            made = run("keys", "create", "--owner", "acme", settings=settings)
+            assert made.returncode == 0
+            if how == "revoked":
+                assert run("keys", "revoke", made.stdout[:16], settings=settings).returncode == 0
+        case "required":
+            settings["ACCEPTED_REQUIRE_AUTH"] = "true"
+        case "token":
+            settings["ACCEPTED_JWT_KEY"] = "k" * 32
+        case "own":
+            source = APP.format("authenticate=lambda request: None")
+            (tmp_path / "fine.py").write_text(source, encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # so that the door does not really open
+        port = str(taken.getsockname()[1])
+        answer = run("serve", "fine:app", "--host", "0.0.0.0", "--port", port, settings=settings)
+    assert f"Cannot listen on 0.0.0.0:{port}" in answer.stderr
+    assert "--insecure-no-auth" not in answer.stderr
+
+
+def test_keys_are_made_listed_replaced_and_revoked(tmp_path: Path) -> None:
+    settings = {"ACCEPTED_DATABASE_URL": f"sqlite:///{tmp_path}/accepted.db"}
+
+    def keys(*words: str, code: int = 0) -> str:
+        answer = run("keys", *words, settings=settings)
+        assert answer.returncode == code, answer.stderr
+        return answer.stdout if code == 0 else answer.stderr
+
+    first = keys("create", "--owner", "acme", "--role", "read", "--expires", "90d", "--name", "ci").strip()
+    second = keys("rotate", first[:16], "--overlap", "1h").strip()
+    assert first != second
+    keys("revoke", second[:16])
+    rows = json.loads(keys("list", "--json"))
+    assert [(row["state"], row["owner"], row["roles"], row["name"]) for row in rows] == [
+        ("active", "acme", ["read"], "ci"),
+        ("revoked", "acme", ["read"], "ci"),
+    ]
+    listed = keys("list") + keys("list", "--json")
+    assert first[17:] not in listed
+    assert second[17:] not in listed
+    assert "there is no key" in keys("revoke", "ak_0000000000000", code=1)
+    assert "roles are submit, read, cancel, admin" in keys("create", "--owner", "acme", "--role", "root", code=1)
+    for file in tmp_path.iterdir():
+        assert first[17:].encode() not in file.read_bytes()
 
 
 def test_a_database_that_the_app_names_itself_is_not_overruled(tmp_path: Path) -> None:
