@@ -147,7 +147,7 @@ class Service:
 
     async def get(self, id: str, owner: str | None) -> Operation:
         """The operation. Raises `OperationNotFound`, also for somebody else's, or `OperationExpired`."""
-        found = await self._store.operation(id)
+        found = await self._store.operation(id, owner)
         if found is None or (owner is not None and found.owner != owner):
             raise OperationNotFound
         if isinstance(found, Tombstone):

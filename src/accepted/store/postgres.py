@@ -70,8 +70,8 @@ class PostgresStore:
             self._announcer.tell(committed.hints)
         return committed
 
-    async def operation(self, id: str) -> Operation | Tombstone | None:
-        return await self._reader.operation(id)
+    async def operation(self, id: str, owner: str | None = None) -> Operation | Tombstone | None:
+        return await self._reader.operation(id, owner)
 
     async def input(self, id: str) -> bytes | None:
         return await self._reader.input(id)

@@ -34,6 +34,7 @@ _decode_tallies = msgspec.json.Decoder(Tallies).decode
 _decode_line = msgspec.json.Decoder(LogLine).decode
 
 _Found = Operation | Tombstone | None
+_Wanted = tuple[str, str | None]  # an id, and whose it has to be
 
 
 class Reader:
@@ -43,7 +44,7 @@ class Reader:
         self._url = url
         self._clock = clock
         self._pool: Any = None
-        self._asked: dict[str, list[asyncio.Future[_Found]]] = {}
+        self._asked: dict[_Wanted, list[asyncio.Future[_Found]]] = {}
         self._answering: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -63,13 +64,13 @@ class Reader:
             await hang_up(opened)
             await asyncio.gather(*self._answering, return_exceptions=True)
 
-    async def operation(self, id: str) -> _Found:
+    async def operation(self, id: str, owner: str | None = None) -> _Found:
         future: asyncio.Future[_Found] = asyncio.get_running_loop().create_future()
         if not self._asked:
             task = asyncio.create_task(self._answer())
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
-        self._asked.setdefault(id, []).append(future)
+        self._asked.setdefault((id, owner), []).append(future)
         return await future
 
     async def _answer(self) -> None:
@@ -84,16 +85,21 @@ class Reader:
                         error if isinstance(error, Exception) else StoreUnavailable("the store is closed")
                     )
             return
-        for id, futures in asked.items():
+        for wanted, futures in asked.items():
             for future in futures:
                 if not future.done():
-                    future.set_result(found.get(id))
+                    future.set_result(found.get(wanted))
 
-    async def _operations(self, ids: list[str]) -> dict[str, Operation | Tombstone]:
-        rows = await self.rows("operations_by_ids", ids)
-        found: dict[str, Operation | Tombstone] = {id: decode_operation(record) for id, record in rows}
-        if gone := [id for id in ids if id not in found]:
-            found |= {row[0]: Tombstone(*row) for row in await self.rows("tombstones_by_ids", gone)}
+    async def _operations(self, wanted: list[_Wanted]) -> dict[_Wanted, Operation | Tombstone]:
+        """What is there, by what was asked for. Somebody else's is looked for among the dead, as what never was."""
+        rows = await self.rows("operations_by_ids", list({id for id, _ in wanted}))
+        known = {id: decode_operation(record) for id, record in rows}
+        found: dict[_Wanted, Operation | Tombstone] = {
+            (id, owner): known[id] for id, owner in wanted if id in known and owner in {None, known[id].owner}
+        }
+        if gone := [pair for pair in wanted if pair not in found]:
+            graves = {row[0]: Tombstone(*row) for row in await self.rows("tombstones_by_ids", [id for id, _ in gone])}
+            found |= {pair: graves[pair[0]] for pair in gone if pair[0] in graves}
         return found
 
     async def operations(self, selection: Selection) -> list[Operation]:

@@ -138,8 +138,10 @@ class Store(Protocol):
         and again that nothing was stored.
         """
 
-    async def operation(self, id: str) -> Operation | Tombstone | None:
-        """The operation with this id as last committed anywhere, or what is left of it.
+    async def operation(self, id: str, owner: str | None = None) -> Operation | Tombstone | None:
+        """The operation with this id as last committed anywhere, or what is left of it; with an `owner` only theirs.
+
+        What is somebody else's takes as long as what never was.
 
         "Last" is judged when the event loop began its present turn with reading, at the earliest.
         """

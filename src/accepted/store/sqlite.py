@@ -97,15 +97,15 @@ class SqliteStore:
             self._beacon.tell(committed.hints)
         return committed
 
-    async def operation(self, id: str) -> Operation | Tombstone | None:
+    async def operation(self, id: str, owner: str | None = None) -> Operation | Tombstone | None:
         shared = self._reader.begun  # polls of one turn of the loop share a snapshot
         if not shared:
             self._reader.begin()
             self._loop.call_soon(self._reader.end)
-        found = self._reader.operation(id)
+        found = self._reader.operation(id, owner)
         if found is None and shared:  # a turn with a thousand sockets may be long; what is new must not seem unknown
             self._reader.end()
-            found = self._reader.operation(id)
+            found = self._reader.operation(id, owner)
         return found
 
     async def input(self, id: str) -> bytes | None:

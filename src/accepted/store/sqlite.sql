@@ -8,6 +8,10 @@ SELECT id, record FROM operation WHERE id IN (SELECT value FROM json_each(?));
 -- One record.
 SELECT record FROM operation WHERE id = ?;
 
+-- name: operation_of_owner
+-- One record, where it is this owner's: nobody else's is read, so that it takes as long as one that is not there.
+SELECT record FROM operation WHERE id = ? AND owner = ?;
+
 -- name: tombstone_by_id
 -- What is left of an expired operation.
 SELECT id, owner, expired_at FROM tombstone WHERE id = ?;

@@ -63,9 +63,12 @@ class Reader:
     def close(self) -> None:
         self._connection.close(force=True)
 
-    def operation(self, id: str) -> Operation | Tombstone | None:
+    def operation(self, id: str, owner: str | None = None) -> Operation | Tombstone | None:
         with unavailable():
-            row = self._connection.execute(SQL["operation_by_id"], (id,)).fetchone()
+            if owner is None:
+                row = self._connection.execute(SQL["operation_by_id"], (id,)).fetchone()
+            else:
+                row = self._connection.execute(SQL["operation_of_owner"], (id, owner)).fetchone()
             if row is not None:
                 return decode_operation(row[0])
             row = self._connection.execute(SQL["tombstone_by_id"], (id,)).fetchone()
