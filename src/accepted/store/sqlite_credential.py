@@ -33,6 +33,7 @@ class SqliteCredentials:
         self._path = path
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "accepted-credentials")  # also when nobody waits any longer, one at a time
+        self._closed = False
         self._connection: apsw.Connection | None = None
         self._turnstile: Turnstile | None = None
         self._pages = 0
@@ -78,8 +79,10 @@ class SqliteCredentials:
             if self._turnstile is not None:
                 self._turnstile.close()
 
-        await asyncio.get_running_loop().run_in_executor(self._thread, go)
-        self._thread.shutdown()
+        if not self._closed:  # a store may be closed twice
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, go)
+            self._thread.shutdown()
 
     async def _written(self, write: Callable[[apsw.Connection], T]) -> T:
         """Durable when it returns (the schema has `synchronous=FULL`)."""
