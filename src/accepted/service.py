@@ -178,8 +178,8 @@ class Service:
                         if operation.terminal or (until == "change" and operation.version != version):
                             break
                         await watch.changed.wait()
-        except TimeoutError:
-            pass
+        except TimeoutError:  # perhaps in the middle of a look
+            operation = await self.get(operation.id, owner)
         return operation
 
     # --- change

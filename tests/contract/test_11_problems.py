@@ -60,6 +60,7 @@ def test_only_what_is_said_to_workers_is_not_in_it() -> None:
         ("polling-too-fast", 429),
         ("overloaded", 503),
         ("storage-full", 507),
+        ("outcome-unknown", 504),
         ("internal-error", 500),
     ],
 )

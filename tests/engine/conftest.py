@@ -1,11 +1,11 @@
-"""Nodes on files in a temporary directory, with a clock that the test moves."""
+"""Nodes on databases of the test's own, with a clock that the test moves."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.clock import MovableClock
+from tests.databases import Database
 from tests.engine.gate import Gates
 from tests.engine.stage import Stage, staged
 
@@ -26,8 +26,8 @@ def gates() -> Iterator[Gates]:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, clock: MovableClock, gates: Gates) -> AsyncIterator[Stage]:
-    """A file and the nodes on it."""
-    async with staged(tmp_path, clock) as stage:
+async def stage(database: Database, clock: MovableClock, gates: Gates) -> AsyncIterator[Stage]:
+    """A database and the nodes on it."""
+    async with staged(database.url, clock) as stage:
         yield stage
         gates.go.open()

@@ -1,4 +1,4 @@
-"""Nodes on one file, put together as the app does it, with functions that a test registers.
+"""Nodes on one database, put together as the app does it, with functions that a test registers.
 
 `Meddled` is a real store whose commits a test can watch, hold up and spoil: what a slow disk, a full one or a lost
 connection does to a node.
@@ -7,9 +7,9 @@ connection does to a node.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
+from accepted.app import open_store
 from accepted.contract.operation import Operation
 from accepted.contract.transition import Key, Renew, Transition
 from accepted.engine.execution import Lifespan
@@ -21,7 +21,6 @@ from accepted.service import Service
 from accepted.settings import load
 from accepted.store.clock import Clock
 from accepted.store.protocol import Committed, Store
-from accepted.store.sqlite import SqliteStore
 from tests.engine.gate import PATIENCE
 
 OWNER = "somebody"
@@ -62,10 +61,10 @@ class Meddled:
 
 
 class Stage:
-    """One database file, one registry, and the nodes on it; what was started is stopped at the end."""
+    """One database, one registry, and the nodes on it; what was started is stopped at the end."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        self.path = str(folder / "accepted.db")
+    def __init__(self, url: str, clock: Clock) -> None:
+        self.url = url
         self.clock = clock
         self.registry = Registry()
         self._started: list[Node] = []
@@ -80,8 +79,8 @@ class Stage:
         return register
 
     def store(self, *, clock: Clock | None = None, notify: bool = True) -> Meddled:
-        """A store on the file, not yet open."""
-        return Meddled(SqliteStore(self.path, clock=clock or self.clock, notify=notify))
+        """A store on the database, not yet open."""
+        return Meddled(open_store(load({"database": self.url, "notify": notify}, {}), clock or self.clock))
 
     async def node(
         self,
@@ -158,9 +157,9 @@ async def registered_worker(node: Node) -> str:
 
 
 @contextlib.asynccontextmanager
-async def staged(folder: Path, clock: Clock) -> AsyncIterator[Stage]:
+async def staged(url: str, clock: Clock) -> AsyncIterator[Stage]:
     """A stage for one test."""
-    stage = Stage(folder, clock)
+    stage = Stage(url, clock)
     try:
         yield stage
     finally:

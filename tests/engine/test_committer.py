@@ -4,21 +4,23 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import apsw
+import asyncpg
 import pytest
 
+from accepted.app import open_store
 from accepted.contract.operation import Operation, Status
 from accepted.contract.problem import InvariantViolation, OperationNotFound, Overloaded, Refusal, StorageFull
 from accepted.contract.transition import Accept, Accepted, Cancel, Renew, Transition
 from accepted.engine import committer as room
 from accepted.engine.committer import BATCH_LIMIT, Committer
 from accepted.engine.feed import Feed
+from accepted.settings import load
 from accepted.store.clock import Clock
 from accepted.store.protocol import Store, StoreFull, StoreUnavailable
-from accepted.store.sqlite import SqliteStore
+from tests.databases import Database
 from tests.engine.gate import Gate
 from tests.engine.stage import Meddled
 
@@ -63,8 +65,8 @@ class Committing:
 
 
 @pytest.fixture
-async def committing(tmp_path: Path) -> AsyncIterator[Committing]:
-    store = Meddled(SqliteStore(str(tmp_path / "accepted.db"), clock=Clock()))
+async def committing(database: Database) -> AsyncIterator[Committing]:
+    store = Meddled(open_store(load({"database": database.url}, {}), Clock()))
     await store.open()
     committing = Committing(store, queue_limit=1_000)
     yield committing
@@ -125,7 +127,7 @@ async def test_a_bad_transition_among_good_ones_fails_alone(committing: Committi
     futures = [committing.commit(each) for each in batch]
     gate.open()
     outcomes = await settled(futures)
-    assert isinstance(outcomes.pop(place), apsw.ConstraintError)
+    assert isinstance(outcomes.pop(place), (apsw.ConstraintError, asyncpg.UniqueViolationError))
     assert all(isinstance(outcome, Accepted) for outcome in outcomes)
     for outcome in outcomes:
         stored = await committing.store.operation(outcome.operation.id)

@@ -231,8 +231,8 @@ async def test_a_lifespan_that_fails_is_reported_and_takes_the_nodes_health(
     await stage.stop(node)
 
 
-async def test_a_file_that_cannot_be_opened_fails_the_start(stage: Stage) -> None:
-    stage.path = f"{stage.path}/nowhere/accepted.db"
+async def test_a_database_that_cannot_be_opened_fails_the_start(stage: Stage) -> None:
+    stage.url = stage.url.replace("accepted", "nowhere/accepted")  # neither such a file nor such a database
     with pytest.raises(StoreUnavailable):
         await stage.node()
 

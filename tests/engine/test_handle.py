@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import TypedDict
 
 import pytest
@@ -17,6 +16,7 @@ from accepted.contract.problem import (
     Overloaded,
 )
 from tests.clock import MovableClock
+from tests.databases import Database
 from tests.engine.gate import PATIENCE, Gates
 
 
@@ -26,9 +26,9 @@ class Order(TypedDict):
 
 
 @pytest.fixture
-async def app(tmp_path: Path, clock: MovableClock, gates: Gates) -> AsyncIterator[Accepted]:
+async def app(database: Database, clock: MovableClock, gates: Gates) -> AsyncIterator[Accepted]:
     """An app with an operation for each way to end."""
-    app = Accepted(database=f"sqlite:///{tmp_path}/accepted.db", clock=clock, drain_timeout=0.5)
+    app = Accepted(database=database.url, clock=clock, drain_timeout=0.5)
 
     @app.operation("/orders")
     async def order(order: Order) -> dict[str, object]:
@@ -171,8 +171,8 @@ async def test_a_server_that_stops_lets_those_who_wait_go(app: Accepted, gates: 
         await app.submit("slow")
 
 
-async def test_submitting_starts_the_app(tmp_path: Path) -> None:
-    app = Accepted(database=f"sqlite:///{tmp_path}/accepted.db")
+async def test_submitting_starts_the_app(database: Database) -> None:
+    app = Accepted(database=database.url)
 
     @app.operation("/hello")
     async def hello(name: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from accepted import Accepted
+from tests.databases import Database
 
 
-async def test_the_present_state_comes_at_once(tmp_path: Path) -> None:
-    app = Accepted(worker=False, database=f"sqlite:///{tmp_path}/test.db")
+async def test_the_present_state_comes_at_once(database: Database) -> None:
+    app = Accepted(worker=False, database=database.url)
 
     @app.operation("/greetings")
     def greet(name: str) -> str:

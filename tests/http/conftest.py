@@ -1,16 +1,17 @@
-"""Apps on files in a temporary directory, spoken to in HTTP within the process, with their own worker inside."""
+"""Apps on databases of the test's own, spoken to in HTTP within the process, with their own worker inside."""
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accepted import Accepted
 from tests.clock import MovableClock
+from tests.databases import Database
 from tests.http import menu
 from tests.http.api import Api
+from tests.http.disk import Disk, disk_of
 from tests.http.gate import Gates
 
 Live = Callable[..., Awaitable[Api]]
@@ -33,16 +34,23 @@ def gates() -> Iterator[Gates]:
 
 
 @pytest.fixture
-def make_app(tmp_path: Path, clock: MovableClock, gates: Gates) -> MakeApp:
+def make_app(database: Database, clock: MovableClock, gates: Gates) -> MakeApp:
     """An app with the whole menu, not yet started; all of one test share a database."""
 
     def make(**settings: Any) -> Accepted:
-        settings = {"database": f"sqlite:///{tmp_path}/accepted.db", "drain_timeout": 0.5, **settings}
+        settings = {"database": database.url, "drain_timeout": 0.5, **settings}
         app = Accepted(clock=clock, **settings)
         menu.register(app, gates)
         return app
 
     return make
+
+
+@pytest.fixture
+def disk(database: Database) -> Iterator[Disk]:
+    """The database of everything that starts under it."""
+    with disk_of(database) as disk:
+        yield disk
 
 
 @pytest.fixture

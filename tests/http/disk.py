@@ -1,10 +1,18 @@
-"""Trouble with the database for real: SQLite itself refuses, on all connections of this process, old and new."""
+"""Trouble with the database for real: it is the database itself that refuses.
+
+SQLite does so on all connections of this process, old and new; PostgreSQL by a trigger that finds no room, or by
+letting nobody in.
+"""
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import apsw
+
+from tests.databases import Database
+from tests.store.server import the_server
 
 Trouble = Callable[[apsw.Connection], object]
 
@@ -33,7 +41,20 @@ def _between_statements(trouble: Trouble, connection: apsw.Connection) -> None:
                 raise
 
 
-class Disk:
+class Disk(Protocol):
+    """What a database lies on."""
+
+    def fills(self) -> None:
+        """Nothing large fits any more."""
+
+    def breaks(self) -> None:
+        """Nothing works any more."""
+
+    def is_mended(self) -> None:
+        """All is well again."""
+
+
+class File:
     """What is the matter with all connections opened under it."""
 
     def __init__(self) -> None:
@@ -41,11 +62,9 @@ class Disk:
         self._trouble: Trouble = _none
 
     def fills(self) -> None:
-        """Nothing large fits any more."""
         self._turns(_full)
 
     def breaks(self) -> None:
-        """Nothing works any more."""
         self._turns(_broken)
 
     def is_mended(self) -> None:
@@ -62,7 +81,7 @@ class Disk:
         self._trouble(connection)
 
     @contextlib.contextmanager
-    def mounted(self) -> Iterator["Disk"]:
+    def mounted(self) -> Iterator["File"]:
         """See every connection that is opened meanwhile."""
         apsw.connection_hooks.append(self._opened)
         try:
@@ -70,3 +89,39 @@ class Disk:
         finally:
             self.is_mended()
             apsw.connection_hooks.remove(self._opened)
+
+
+_NO_ROOM = (
+    """CREATE FUNCTION accepted.no_room() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$""",
+    """CREATE TRIGGER no_room BEFORE INSERT ON accepted.payload FOR EACH ROW
+    WHEN (octet_length(NEW.body) > 100000) EXECUTE FUNCTION accepted.no_room()""",
+)
+
+
+class Volume:
+    """That of a database of PostgreSQL's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def fills(self) -> None:
+        for statement in _NO_ROOM:
+            self._database.run(statement)
+
+    def breaks(self) -> None:
+        the_server().shut(self._database.url)
+
+    def is_mended(self) -> None:
+        the_server().reopen(self._database.url)
+        self._database.run("DROP FUNCTION IF EXISTS accepted.no_room CASCADE")
+
+
+@contextlib.contextmanager
+def disk_of(database: Database) -> Iterator[Disk]:
+    """Of everything that starts meanwhile."""
+    if database.url.startswith("postgresql:"):
+        yield Volume(database)
+    else:
+        with File().mounted() as file:
+            yield file

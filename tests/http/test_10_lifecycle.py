@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
 from accepted import Artifact, Attempt
 from tests.clock import MovableClock
+from tests.databases import Database, on_sqlite, rows
 from tests.http.api import Api, eventually, problem
 from tests.http.asgi import Exchange
 from tests.http.conftest import MakeApp, Start
@@ -25,14 +25,6 @@ PATHS = [
     ("GET", "/jobs/{job}/logs"),
     ("POST", "/jobs/{job}/cancel"),
 ]
-
-
-def rows(tmp_path: Path) -> dict[Any, Any]:
-    """How many rows each table of the file has."""
-    with apsw.Connection(str(tmp_path / "accepted.db"), flags=apsw.SQLITE_OPEN_READONLY) as file:
-        tables = [row[0] for row in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        counts = [file.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0] for table in tables]
-    return dict(zip(tables, counts, strict=True))
 
 
 async def answers(api: Api, id: str) -> set[tuple[int, str]]:
@@ -141,12 +133,12 @@ async def secretive(make_app: MakeApp, start: Start) -> Api:
     return await start(app)
 
 
-async def test_only_id_owner_and_times_remain(secretive: Api, clock: MovableClock, tmp_path: Path) -> None:
+async def test_only_id_owner_and_times_remain(secretive: Api, clock: MovableClock, database: Database) -> None:
     done = await secretive.run("/secrets", SECRET)
     assert SECRET in str(done)
     clock.advance(hours=24.1)
     await secretive.sweep()
-    left = rows(tmp_path)
+    left = rows(database)
     assert left.pop("tombstone") == 1
     for table in ("operation", "event", "payload", "log_line", "chunk"):
         assert left[table] == 0, table
@@ -154,6 +146,7 @@ async def test_only_id_owner_and_times_remain(secretive: Api, clock: MovableCloc
     assert left["resource"] == 1
 
 
+@on_sqlite
 async def test_no_byte_of_it_remains_in_the_file(secretive: Api, clock: MovableClock, tmp_path: Path) -> None:
     await secretive.run("/secrets", SECRET)
     clock.advance(hours=24.1)
@@ -165,19 +158,19 @@ async def test_no_byte_of_it_remains_in_the_file(secretive: Api, clock: MovableC
     assert SECRET.encode() not in content
 
 
-async def test_cleaning_is_automatic(api: Api, clock: MovableClock, tmp_path: Path) -> None:
+async def test_cleaning_is_automatic(api: Api, clock: MovableClock, database: Database) -> None:
     await api.run("/noops")
 
     async def left(table: str, days: int) -> int:
         clock.advance(days=days)
-        return int(rows(tmp_path)[table])
+        return int(rows(database)[table])
 
     await eventually(partial(left, "operation", 1), lambda number: number == 0)
     await eventually(partial(left, "tombstone", 30), lambda number: number == 0)
 
 
 async def test_any_number_is_cleaned_by_any_number_of_nodes(
-    make_app: MakeApp, start: Start, clock: MovableClock, tmp_path: Path
+    make_app: MakeApp, start: Start, clock: MovableClock, database: Database
 ) -> None:
     api, other = await start(make_app()), await start(make_app(worker=False))
     ids = [(await api.submit("/noops"))["operationId"] for _ in range(250)]
@@ -186,12 +179,12 @@ async def test_any_number_is_cleaned_by_any_number_of_nodes(
     clock.advance(hours=24.1)
     await other.sweep()
     await api.sweep()
-    left = rows(tmp_path)
+    left = rows(database)
     assert (left["operation"], left["tombstone"]) == (0, 250)
     clock.advance(days=31)
     for _ in range(3):
         await api.sweep()
-    assert rows(tmp_path)["tombstone"] == 0
+    assert rows(database)["tombstone"] == 0
 
 
 async def test_an_expired_operation_is_never_back(make_app: MakeApp, start: Start, clock: MovableClock) -> None:

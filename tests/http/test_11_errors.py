@@ -2,14 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
-import apsw
 import httpx2
 import pytest
 
 from accepted.contract.problem import catalogue
+from tests.databases import Database
 from tests.http.api import Api, document, eventually, problem
 from tests.http.asgi import Exchange
 from tests.http.conftest import MakeApp, Start
@@ -56,13 +54,6 @@ UNKNOWN = [
     "/problems/",
     "/%F0%9F%98%80",
 ]
-
-
-@pytest.fixture
-def disk() -> Iterator[Disk]:
-    """The database of everything that starts under it."""
-    with Disk().mounted() as disk:
-        yield disk
 
 
 @pytest.mark.parametrize("path", UNKNOWN)
@@ -126,11 +117,9 @@ async def test_the_contracts_slugs_all_exist(idle: Api) -> None:
 
 
 async def test_anything_unexpected_is_500_with_no_internals_in_it(
-    idle: Api, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    idle: Api, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with apsw.Connection(str(tmp_path / "accepted.db")) as file:
-        file.set_busy_timeout(5000)
-        file.execute("DROP TABLE tally")
+    database.run("DROP TABLE tally")
     for answer in (await idle.get("/jobs"), await idle.post("/noops")):
         problem(answer, 500, "internal-error")
         assert not re.search(r"tally|table|sql|Error\b|Traceback|\.py", answer.text.replace("Internal Error", ""))

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import re
 import threading
-from collections.abc import Iterator
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -34,13 +33,6 @@ METRICS = {
 }
 
 Sample = dict[tuple[tuple[str, str], ...], float]
-
-
-@pytest.fixture
-def disk() -> Iterator[Disk]:
-    """The database of everything that starts under it."""
-    with Disk().mounted() as disk:
-        yield disk
 
 
 async def test_health(api: Api) -> None:

@@ -4,14 +4,13 @@ import asyncio
 import re
 import time
 from functools import partial
-from pathlib import Path
 
-import apsw
 import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from tests.databases import Database, rows
 from tests.http.api import Api, eventually, problem
 from tests.http.asgi import Exchange
 from tests.http.conftest import MakeApp, Start
@@ -77,13 +76,12 @@ async def test_job_with_the_same_26_characters_is_the_same_record(idle: Api) -> 
     assert job["jobId"] == f"job-{id[3:]}"
 
 
-async def test_no_byte_of_a_202_leaves_before_all_of_it_is_committed(idle: Api, tmp_path: Path) -> None:
+async def test_no_byte_of_a_202_leaves_before_all_of_it_is_committed(idle: Api, database: Database) -> None:
     seen: list[int] = []
 
     def look() -> None:
-        with apsw.Connection(str(tmp_path / "accepted.db"), flags=apsw.SQLITE_OPEN_READONLY) as file:
-            for table in ("operation", "payload", "event", "idempotency_key"):
-                seen.extend(row[0] for row in file.execute(f"SELECT count(*) FROM {table}"))
+        kept = rows(database)
+        seen.extend(kept[table] for table in ("operation", "payload", "event", "idempotency_key"))
 
     headers = {"content-type": "application/json", "idempotency-key": "abc"}
     sent = await Exchange("POST", "/echoes", headers=headers, body=b"[1]", on_start=look).through(idle.app)

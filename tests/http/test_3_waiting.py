@@ -2,9 +2,10 @@
 
 import asyncio
 import time
+from functools import partial
 
 from accepted import Attempt
-from tests.http.api import Api, document
+from tests.http.api import Api, document, eventually
 from tests.http.asgi import Exchange
 from tests.http.conftest import MakeApp, Start
 from tests.http.gate import Gates
@@ -115,8 +116,7 @@ async def test_it_answers_when_the_server_stops(make_app: MakeApp, start: Start)
     url = (await api.submit("/noops"))["statusUrl"]
     exchange = Exchange("GET", url, headers={"prefer": "wait=60"})
     waiting = asyncio.create_task(exchange.through(api.app))
-    for _ in range(5):
-        await asyncio.sleep(0)  # until it waits
+    await eventually(partial(asyncio.sleep, 0), lambda _: api.app.node.feed.watched)
     await api.app.stop()
     await waiting
     assert exchange.status == 200

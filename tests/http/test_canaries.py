@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import logging
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from accepted import Accepted, Attempt, Caller
 from accepted.contract.caller import roles
 from accepted.logs import JsonLines, TextLines
 from tests.clock import MovableClock
+from tests.databases import Database
 from tests.http.api import Api, eventually
 from tests.http.conftest import MakeApp, Start
 from tests.http.test_7_webhooks import DEVELOPMENT
@@ -107,11 +107,6 @@ async def everything(api: Api, ids: list[str], name: str) -> str:
     return "\n".join(f"{answer.headers} {answer.text}" for answer in answers)
 
 
-def bytes_of(folder: Path) -> bytes:
-    """The database as it is on the disk: file, write-ahead log and its index."""
-    return b"".join(path.read_bytes() for path in sorted(folder.glob("accepted.db*")) if path.is_file())
-
-
 @pytest.fixture
 def app(make_app: MakeApp) -> Accepted:
     app = make_app(authenticate=who, secret_keys=KEY, **DEVELOPMENT)
@@ -120,7 +115,7 @@ def app(make_app: MakeApp) -> Accepted:
 
 
 async def test_no_canary_is_where_it_does_not_belong(
-    app: Accepted, start: Start, receiver: Receiver, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    app: Accepted, start: Start, receiver: Receiver, caplog: pytest.LogCaptureFixture, database: Database
 ) -> None:
     caplog.set_level(logging.DEBUG, "accepted")
     api = await start(app)
@@ -142,25 +137,25 @@ async def test_no_canary_is_where_it_does_not_belong(
     # A function's own error is in the log with its traceback, for the operator to mend it: nothing else is.
     assert [canary for canary in ALL if canary in logged and canary != FAULT] == []
 
-    stored = bytes_of(tmp_path)
+    stored = database.content()
     assert INPUT.encode() in stored, "it is there to be found"
     assert [canary for canary in NOBODYS if canary.encode() in stored] == []
     receiver.requests[0].judge(SECRET)
 
 
 async def test_what_has_expired_is_gone_from_the_file(
-    app: Accepted, start: Start, receiver: Receiver, tmp_path: Path, clock: MovableClock
+    app: Accepted, start: Start, receiver: Receiver, database: Database, clock: MovableClock
 ) -> None:
     api = await start(app)
     await planted(api, receiver)
-    before = bytes_of(tmp_path)
+    before = database.content()
     assert [canary for canary in (INPUT, RESULT, LINE, FAULT) if canary.encode() not in before] == []
     clock.advance(hours=2)
     await api.sweep()
 
     async def after() -> bytes:
         await api.sweep()
-        return bytes_of(tmp_path)
+        return database.content()
 
     left = await eventually(after, lambda found: not any(canary.encode() in found for canary in ALL))
     assert IDEMPOTENCY.encode() in left, "a key lives for a day"

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -23,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from accepted import Accepted, Artifact, Attempt, Failure
 from accepted.http.routes import SOCKETS, routes
+from tests.databases import BACKENDS, databases
 from tests.http.gate import Gate
 
 EXAMPLES = 8
@@ -52,9 +52,9 @@ class Ordered:
     outcome: Outcome = "fine"
 
 
-def build(database: Path, gate: Gate) -> Accepted:
+def build(database: str, gate: Gate) -> Accepted:
     """An app with inputs and ends of every kind."""
-    app = Accepted(database=f"sqlite:///{database}", wait_limit=1, cancel_grace=0.1, drain_timeout=0.5)
+    app = Accepted(database=database, wait_limit=1, cancel_grace=0.1, drain_timeout=0.5)
 
     @app.operation("/trees", result="/trees/{treeId}", result_id="tree")
     async def tree(node: Node) -> Node:
@@ -102,7 +102,7 @@ def _as_ordered(outcome: Outcome, attempt: Attempt) -> None:
             raise Failure("Come Back", type="come-back", retryable=True, retry_after=300)
 
 
-ROUTES = sorted(routes(build(Path("unused.db"), Gate()).registry))
+ROUTES = sorted(routes(build("sqlite:///unused.db", Gate()).registry))
 # Held ones would pile up, and one stream has no end.
 QUICK = [(path, method) for path, method in ROUTES if path not in {"/held", "/queued", "/statistics/stream", *SOCKETS}]
 CAN_BE_WRONG = [
@@ -143,14 +143,15 @@ async def nowhere(host: object, port: int) -> Any:
     raise OSError(host)
 
 
-@pytest.fixture(scope="module")
-def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
+@pytest.fixture(scope="module", params=BACKENDS)
+def schema(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
     """The document as the running app gives it, and the app behind it."""
     gate = Gate()
-    kept = Kept(build(tmp_path_factory.mktemp("schemathesis") / "accepted.db", gate))
-    yield schemathesis.openapi.from_asgi("/openapi.json", kept)
-    gate.open()
-    kept.stop()
+    with databases(request.param, tmp_path_factory.mktemp("schemathesis")) as named:
+        kept = Kept(build(named("accepted").url, gate))
+        yield schemathesis.openapi.from_asgi("/openapi.json", kept)
+        gate.open()
+        kept.stop()
 
 
 # Refusals of what no schema says: a key that came before, a cursor that never was given, a number that JSON readers

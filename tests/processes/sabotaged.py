@@ -56,13 +56,14 @@ def deaf() -> None:
 
 def slow() -> None:
     """This process commits late: its rows are written and locked long before anybody can see them."""
-    finish = postgres_commit._finish
+    recipe = _replaced(postgres_commit)
+    finish = recipe.finish
 
-    async def late(connection: Any) -> None:
+    async def late(connection: Any, *told: Any) -> None:
         await asyncio.sleep(LATE)
-        await finish(connection)
+        await finish(connection, *told)
 
-    postgres_commit._finish = late
+    recipe.finish = late
 
 
 def lossy() -> None:

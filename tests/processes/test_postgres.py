@@ -90,8 +90,8 @@ def test_the_doctor_names_what_loses_a_202(url: str) -> None:
 
 @pytest.mark.parametrize("command", ["migrate", "doctor"])
 def test_a_database_that_is_not_there_is_said_without_its_password(command: str) -> None:
-    url = "postgresql://me:secret@127.0.0.1:1/none"
+    url = "postgresql://me:opensesame@127.0.0.1:1/none"
     answer = run(command, settings={"ACCEPTED_DATABASE_URL": url})
     assert answer.returncode == 1
     assert "the database cannot be used" in answer.stdout + answer.stderr
-    assert "secret" not in answer.stdout + answer.stderr
+    assert "opensesame" not in answer.stdout + answer.stderr

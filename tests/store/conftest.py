@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accepted.store.protocol import Store
+from tests.databases import Database
 from tests.store.clock import MovableClock
-from tests.store.homes import HOMES, MakeStore
-
-BACKENDS = ("sqlite", "postgres")
+from tests.store.homes import MakeStore, stores_on
 
 OpenStore = Callable[..., Awaitable[Store]]
 
@@ -24,10 +22,10 @@ def clock() -> MovableClock:
     return MovableClock()
 
 
-@pytest.fixture(params=BACKENDS)
-def make_store(request: pytest.FixtureRequest, tmp_path: Path, clock: MovableClock) -> MakeStore:
+@pytest.fixture
+def make_store(database: Database, clock: MovableClock) -> MakeStore:
     """Makes stores on the one database of a test."""
-    return HOMES[request.param](tmp_path, clock)
+    return stores_on(database.url, clock)
 
 
 @pytest.fixture

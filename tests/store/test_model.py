@@ -12,7 +12,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -26,23 +25,23 @@ from accepted.contract.problem import DeliveryNotFound, Refusal, StaleAttempt, W
 from accepted.contract.transition import Accepted, ClaimedDeliveries, Renewed, SettledDelivery, Transition
 from accepted.store.protocol import Committed, Selection, Store, Work
 from tests.contract.memory import Memory
+from tests.databases import databases
 from tests.store.clock import MovableClock
-from tests.store.conftest import BACKENDS
 from tests.store.histories import OWNERS, PATHS, TYPES, Asker
-from tests.store.homes import HOMES
+from tests.store.homes import stores_on
 
 HISTORIES = settings(max_examples=45, deadline=None)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_store_keeps_what_the_lifecycle_decides(backend: str) -> None:
     seen: set[Any] = set()
 
     @HISTORIES
     @given(seed=st.integers(0, 2**32), length=st.integers(1, 80))
     def live(seed: int, length: int) -> None:
-        with tempfile.TemporaryDirectory(prefix="accepted-model-") as folder:
-            asyncio.run(Twins(backend, Path(folder), Random(seed)).live(length, seen))
+        temporary = tempfile.TemporaryDirectory(prefix="accepted-model-")
+        with temporary as folder, databases(backend, Path(folder)) as named:
+            asyncio.run(Twins(named("model").url, Random(seed)).live(length, seen))
 
     live()
     assert seen >= {*TABLE, *Status, StaleAttempt, WorkerLost, "buried", "replayed"}  # or it has not come far enough
@@ -52,10 +51,10 @@ def test_a_store_keeps_what_the_lifecycle_decides(backend: str) -> None:
 class Twins:
     """A store and the dictionaries, side by side under one clock."""
 
-    def __init__(self, backend: str, folder: Path, random: Random) -> None:
+    def __init__(self, url: str, random: Random) -> None:
         self._random = random
         self._clock = MovableClock()
-        self._make = HOMES[backend](folder, self._clock)
+        self._make = stores_on(url, self._clock)
         self._memory = Memory()
         self._asker = Asker(self._memory, random)
 

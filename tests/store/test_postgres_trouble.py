@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import asyncpg
 import pytest
 
 from accepted.contract.operation import Status
+from accepted.contract.problem import Overloaded
 from accepted.store.postgres import PostgresStore
 from accepted.store.postgres_schema import SQL
 from accepted.store.protocol import StoreUnavailable
@@ -38,39 +38,18 @@ async def store(url: str, clock: MovableClock) -> AsyncIterator[PostgresStore]:
     await store.close()
 
 
-async def kill_all(admin: asyncpg.Connection[Any], url: str) -> None:
-    """End every connection of ours, as a restart of the server does."""
-    name = url.partition("?")[0].rpartition("/")[2]
-    await admin.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()", name
-    )
-
-
-async def allow(admin: asyncpg.Connection[Any], url: str, allowed: bool) -> None:
-    name = url.partition("?")[0].rpartition("/")[2]
-    await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}")
-
-
-@pytest.fixture
-async def admin(server: Server) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(server.maintenance)
-    yield connection
-    await connection.close()
-
-
-async def test_connections_that_died_are_made_anew(store: PostgresStore, admin: Any, url: str) -> None:
+async def test_connections_that_died_are_made_anew(store: PostgresStore, server: Server, url: str) -> None:
     for number in range(3):
         assert (await ask_one(store, accept(number))).operation.id == op_id(number)
-        await kill_all(admin, url)
+        server.cut(url)
         assert (await found(store, op_id(number))).status is Status.PENDING
 
 
 async def test_a_database_that_is_down_is_unavailable_and_then_works_again(
-    store: PostgresStore, admin: Any, url: str
+    store: PostgresStore, server: Server, url: str
 ) -> None:
     await ask(store, accept(1))
-    await allow(admin, url, False)
-    await kill_all(admin, url)
+    server.shut(url)
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
             await ask(store, accept(2))
@@ -78,34 +57,38 @@ async def test_a_database_that_is_down_is_unavailable_and_then_works_again(
             await store.operation(op_id(1))
     with pytest.raises(StoreUnavailable):
         await PostgresStore(url).open()
-    await allow(admin, url, True)
+    server.reopen(url)
     assert await store.operation(op_id(2)) is None
     assert (await ask_one(store, accept(2))).operation.id == op_id(2)
     assert (await found(store, op_id(1))).status is Status.PENDING
 
 
 async def test_whoever_listens_listens_again_and_looks_at_everything(
-    store: PostgresStore, admin: Any, url: str, clock: MovableClock
+    store: PostgresStore, server: Server, url: str, clock: MovableClock
 ) -> None:
     listener = PostgresStore(url, clock=clock, poll=1e9, heartbeat=0.02)
     await listener.open()
     hints = listener.hints()
     assert await next_of(hints) is None  # the first look
-    await kill_all(admin, url)
+    server.cut(url)
     assert await next_of(hints) is None  # what was told meanwhile nobody has heard
     await ask(store, accept(1))
     assert [hint.operation_id for hint in await heard(hints, 1)] == [op_id(1)]
     await listener.close()
 
 
-async def test_a_row_that_somebody_holds_is_waited_for_but_not_for_ever(store: PostgresStore, url: str) -> None:
+async def test_who_names_a_row_that_somebody_holds_waits_not_for_ever_and_alone(store: PostgresStore, url: str) -> None:
+    """The rest of the batch goes on."""
     await ask(store, accept(1), accept(2))
     other = await asyncpg.connect(url)
     await other.execute("BEGIN")
     await other.fetch(SQL["lock_operations"], [op_id(1)])
-    with pytest.raises(StoreUnavailable):
-        async with asyncio.timeout(PATIENCE):
-            await ask(store, cancel(pending(id=op_id(1))))
+    async with asyncio.timeout(PATIENCE):
+        ours = [cancel(pending(id=op_id(1))), accept(3), cancel(pending(id=op_id(2)))]
+        held, accepted, cancelled = await ask(store, *ours)
+    assert isinstance(held, Overloaded)
+    assert (accepted.operation.id, cancelled.status) == (op_id(3), Status.CANCELLED)
+    assert isinstance((await ask(store, cancel(pending(id=op_id(1)))))[0], Overloaded)
     await other.execute("ROLLBACK")
     await other.close()
     assert (await ask_one(store, cancel(pending(id=op_id(1))))).status is Status.CANCELLED
@@ -119,17 +102,63 @@ FOR EACH ROW EXECUTE FUNCTION die();
 """
 
 
-async def test_a_commit_of_unknown_fate_is_said_and_a_key_finds_out(store: PostgresStore, url: str) -> None:
-    """Guarantee D4: the same key converges to one operation, whatever became of the first submit."""
+async def test_a_server_that_dies_in_a_commit_has_not_made_it(store: PostgresStore, url: str) -> None:
+    """That is found out each time, until it is tried no more: a definite refusal (guarantee D4)."""
     other = await asyncpg.connect(url)
     await other.execute(DIE_IN_COMMIT)
-    with pytest.raises(StoreUnavailable, match="what became of the batch is not known"):
+    with pytest.raises(StoreUnavailable, match="nothing of the batch is stored"):
         await ask(store, accept(1, key=key()))
     await other.execute("DROP TRIGGER dying ON accepted.operation")
     await other.close()
     outcomes = [await ask_one(store, accept(number, key=key())) for number in (2, 3)]
     assert [outcome.operation.id for outcome in outcomes] == [op_id(2)] * 2
     assert [outcome.replayed for outcome in outcomes] == [False, True]
+
+
+NOT_AT_ONCE = """
+CREATE SEQUENCE accepted.tries;
+CREATE FUNCTION accepted.not_at_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('accepted.tries') < 3 THEN RAISE EXCEPTION 'not yet' USING ERRCODE = '{code}'; END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER not_at_once AFTER INSERT ON accepted.operation
+FOR EACH STATEMENT EXECUTE FUNCTION accepted.not_at_once();
+"""
+
+
+@pytest.mark.parametrize("code", ["serialization_failure", "deadlock_detected"])
+async def test_what_meets_another_transaction_half_way_is_decided_anew(
+    store: PostgresStore, url: str, code: str
+) -> None:
+    other = await asyncpg.connect(url)
+    await other.execute(NOT_AT_ONCE.format(code=code))
+    assert (await ask_one(store, accept(1))).operation.id == op_id(1)
+    assert await other.fetchval("SELECT last_value FROM accepted.tries") == 3
+    await other.close()
+
+
+async def test_a_role_that_waits_for_no_disk_is_overruled(store: PostgresStore, url: str) -> None:
+    """Guarantee D2."""
+    other = await asyncpg.connect(url)
+    await other.execute(f"ALTER DATABASE {url.partition('?')[0].rpartition('/')[2]} SET synchronous_commit = off")
+    await other.execute(
+        """CREATE TABLE accepted.seen AS SELECT ''::text AS setting;
+        CREATE FUNCTION accepted.look() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN UPDATE accepted.seen SET setting = current_setting('synchronous_commit'); RETURN NULL; END $$;
+        CREATE TRIGGER look AFTER INSERT ON accepted.operation FOR EACH STATEMENT EXECUTE FUNCTION accepted.look();"""
+    )
+    await ask(store, accept(1))
+    assert await other.fetchval("SELECT setting FROM accepted.seen") == "on"
+    await other.close()
+
+
+async def test_of_several_hosts_the_one_that_lives_is_found(url: str, clock: MovableClock) -> None:
+    folder = url.partition("host=")[2]
+    several = PostgresStore(url.replace(folder, f"/nowhere,{folder}"), clock=clock)
+    await several.open()
+    assert (await ask_one(several, accept(1))).operation.id == op_id(1)
+    await several.close()
 
 
 async def test_a_database_without_our_schema_says_what_to_do(server: Server) -> None:

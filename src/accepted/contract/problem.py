@@ -7,7 +7,7 @@
     ├── Unauthenticated  Forbidden
     ├── OperationNotFound  OperationExpired  ResultNotReady  NoResult
     ├── OperationNotCancellable  OperationNotRetryable
-    ├── Overloaded  StorageFull  InternalError
+    ├── Overloaded  StorageFull  OutcomeUnknown  InternalError
     ├── ...                          about how requests come, rather than what they ask: traffic.py
     └── StaleAttempt (TooEarly)  WorkerLost     said to workers, never over HTTP
     Failure                          raised by a user's function: the operation's own failure
@@ -233,6 +233,14 @@ class Overloaded(Refusal):
 class StorageFull(Refusal):
     slug, title, status = "storage-full", "Storage Full", 507
     explanation = "The database has no room left, so the request was not stored. The operator has to make room."
+
+
+class OutcomeUnknown(Refusal):
+    slug, title, status = "outcome-unknown", "Outcome Unknown", 504
+    explanation = (
+        "The database did not answer whether it has stored this, so it may be stored or not. Ask again with the same "
+        "`Idempotency-Key`: the answer is then the operation that there is, or a new one."
+    )
 
 
 class InternalError(Refusal):

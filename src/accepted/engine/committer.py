@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ..contract.problem import InvariantViolation, Overloaded, Refusal, StorageFull
+from ..contract.problem import InvariantViolation, OutcomeUnknown, Overloaded, Refusal, StorageFull
 from ..contract.transition import Accept, Transition
-from ..store.protocol import Committed, Store, StoreFull, StoreUnavailable, Work
+from ..store.protocol import Committed, FateUnknown, Store, StoreFull, StoreUnavailable, Work
 from .feed import Feed
 
 log = logging.getLogger("accepted.engine")
@@ -48,7 +48,8 @@ class Committer:
         self._on_accept = follower
 
     def commit(self, transition: Transition) -> asyncio.Future[Any]:
-        """A future of the transition's outcome. It raises the transition's `Refusal`, or `Overloaded` / `StorageFull`.
+        """A future of the transition's outcome. It raises the transition's `Refusal`, or `Overloaded`, `StorageFull`,
+        `OutcomeUnknown`.
 
         Only an `Accept` is turned away when too much waits: what workers have to say is never lost to a full queue.
         """
@@ -150,6 +151,8 @@ def _too_late(waiting: _Waiting) -> bool:
 def _unavailable(error: StoreUnavailable) -> Refusal:
     if isinstance(error, StoreFull):
         return StorageFull("The database has no room left.", retry_after=30)
+    if isinstance(error, FateUnknown):  # not a definite refusal (guarantee D4)
+        return OutcomeUnknown("The database did not answer whether this is stored.", retry_after=2)
     return Overloaded("The database cannot be reached.", retry_after=2)
 
 

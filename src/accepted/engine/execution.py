@@ -110,6 +110,8 @@ class UserLoop:
         if self._thread.is_alive():
             self.mailbox.post(self._stop.set)
             await asyncio.to_thread(self._thread.join, 1.0)
+        elif self._thread.ident is None:
+            self._loop.close()  # it was never begun
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -67,6 +67,11 @@ class Feed:
             if not watches:
                 del self._watches[operation_id]
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody waits for anything."""
+        return bool(self._watches)
+
     def publish(self, committed: Committed, seconds: float) -> None:
         """A commit of this process."""
         for follower in self._on_commit:

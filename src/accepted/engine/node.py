@@ -81,11 +81,16 @@ class Node:
 
     async def start(self) -> None:
         """Open the store and begin. Raises `StoreUnavailable`."""
-        await self.store.open()
         try:
-            await self.keyring.look()  # before the first request: whoever does not know of keys would let everybody in
+            await self.store.open()
+            try:
+                await self.keyring.look()  # before the first request: whoever knows no keys would let everybody in
+            except BaseException:
+                await self.store.close()
+                raise
         except BaseException:
-            await self.store.close()
+            if self.worker is not None:
+                await self.worker.dismiss()
             raise
         self._committing = self._supervised(self.committer.run(), "committer")
         self._tasks = [self._supervised(self.feed.run(), "feed"), self._supervised(self.sweeper.run(), "sweeper")]

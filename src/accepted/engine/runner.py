@@ -24,6 +24,7 @@ from ..contract.problem import (
     OPERATION_PROBLEMS,
     Failure,
     InvalidRequest,
+    OutcomeUnknown,
     Overloaded,
     Problem,
     Refusal,
@@ -44,7 +45,7 @@ log = logging.getLogger("accepted.engine")
 
 FLUSH_INTERVAL = 0.1
 RETRY_PAUSE = 0.2
-NOT_NOW = (Overloaded, StorageFull)  # what may well work when it is tried again
+NOT_NOW = (Overloaded, StorageFull, OutcomeUnknown)  # what may well work when it is tried again
 
 
 class Reason(Enum):

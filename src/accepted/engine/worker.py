@@ -100,18 +100,23 @@ class Worker:
         self._draining = True
         self._wanted.set()
         if self._claiming is not None:  # what it is about to be given has to be handed back too
-            await asyncio.wait({self._claiming}, timeout=timeout * 0.1)
+            await asyncio.wait({self._claiming}, timeout=max(timeout * 0.1, LAST_WORDS))
         await self._ended(timeout * 0.5)
         for run in list(self._runs.values()):
             run.stop(Reason.HANDED_BACK)
         await self._ended(timeout * 0.3)
         for run in list(self._runs.values()):
+            run.stop(Reason.HANDED_BACK)  # one may have been claimed since
             run.abandon()
         await self._ended(max(timeout * 0.1, LAST_WORDS))  # what is not handed back now will be charged as a crash
         with contextlib.suppress(Refusal):
             await self._committer.commit(Resign(self.id))
         for task in self._tasks:
             task.cancel()  # the store has not taken their end so far; by now the operation is somebody else's
+        await self._user_loop.stop()
+
+    async def dismiss(self) -> None:
+        """There is no work after all: it has never run."""
         await self._user_loop.stop()
 
     async def abandon(self) -> None:

@@ -16,6 +16,7 @@ from ..contract.problem import (
     HostNotAllowed,
     InternalError,
     MethodNotAllowed,
+    OutcomeUnknown,
     Overloaded,
     Refusal,
     StorageFull,
@@ -131,7 +132,7 @@ _BUSY = {PollingTooFast, QuotaExceeded, RateLimited}
 def _refusal(kinds: list[type[Refusal]]) -> Schema:
     about = "\n".join(f"- `{kind.slug}`: {kind.explanation}" for kind in kinds)
     headers: dict[str, Schema] = {}
-    if any(kind in {Overloaded, StorageFull, *_BUSY} for kind in kinds):
+    if any(kind in {Overloaded, StorageFull, OutcomeUnknown, *_BUSY} for kind in kinds):
         headers["Retry-After"] = RETRY_AFTER_SOMETIMES
     if RateLimited in kinds:
         headers |= {"RateLimit-Policy": POLICY, "RateLimit": RATE}

@@ -54,7 +54,7 @@ _OPERATION = parameter("path", "id", OPERATION_ID, "The operation.")
 _JOB = parameter("path", "id", JOB_ID, "The job: an operation's digits behind `job-`.")
 OF_OPERATION: Refusals = (refused.OperationNotFound, refused.OperationExpired)
 OF_BODY: Refusals = (refused.InvalidJson, refused.BodyTooLarge, refused.UnsupportedMediaType, refused.InvalidRequest)
-OF_WRITE: Refusals = (refused.OriginNotAllowed, refused.StorageFull)
+OF_WRITE: Refusals = (refused.OriginNotAllowed, refused.StorageFull, refused.OutcomeUnknown)
 
 
 def accepted(description: str, more: dict[str, Schema] | None = None) -> dict[str, Schema]:

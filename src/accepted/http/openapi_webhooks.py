@@ -98,7 +98,13 @@ def paths() -> Iterator[tuple[str, str, Schema]]:
             responses={"200": answer("All deliveries.", ref("DeliveryList")), **refusals(*of_operation)},
         ),
     )
-    of_write = (refused.OriginNotAllowed, refused.StorageFull, refused.BodyTooLarge, refused.DeliveryNotFound)
+    of_write = (
+        refused.OriginNotAllowed,
+        refused.StorageFull,
+        refused.OutcomeUnknown,
+        refused.BodyTooLarge,
+        refused.DeliveryNotFound,
+    )
     yield (
         "/operations/{id}/deliveries/{deliveryId}/redeliver",
         "post",

@@ -19,6 +19,7 @@ from ..contract.transition import Transition
 from ..contract.webhook import Registration
 from .clock import Clock
 from .postgres_commit import Recorder
+from .postgres_connect import Door
 from .postgres_credential import PostgresCredentials
 from .postgres_hints import Announcer, Listener
 from .postgres_read import Reader
@@ -37,15 +38,18 @@ class PostgresStore:
     ) -> None:
         self._clock = clock or Clock()
         self._poll = poll
-        self._recorder = Recorder(url, self._clock)
-        self._reader = Reader(url, self._clock)
+        self._door = Door(url)
+        self._recorder = Recorder(self._door, self._clock)
+        self._reader = Reader(self._door, self._clock)
         self.credentials = PostgresCredentials(self._reader, self._clock)
         self._news: asyncio.Queue[Sequence[Hint] | None] = asyncio.Queue(maxsize=1000)
         self._closed = asyncio.Event()
-        self._listener = Listener(url, self._tell, heartbeat) if notify else None
+        self._listener = Listener(self._door, self._tell, heartbeat) if notify else None
         self._announcer = Announcer(self._reader, self._listener.name) if self._listener else None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
+        self._loop = asyncio.get_running_loop()
         await self._reader.open()
         if self._listener is not None:
             try:
@@ -55,7 +59,9 @@ class PostgresStore:
                 raise
 
     async def close(self) -> None:
+        self._come_over()
         self._closed.set()
+        self._tell(None)  # whoever waits for hints sees that there will be no more
         await self._recorder.close()
         if self._listener is not None and self._announcer is not None:
             await self._announcer.stop()
@@ -63,12 +69,23 @@ class PostgresStore:
         await self._reader.close()
 
     async def commit(self, batch: Sequence[Transition]) -> Committed:
+        self._come_over()
         if self._closed.is_set():
             raise StoreUnavailable("the store is closed")
         committed = await self._recorder.commit(batch)
         if self._announcer is not None:
             self._announcer.tell(committed.hints)
         return committed
+
+    def _come_over(self) -> None:
+        """From a loop that has ended, to hand back what was held there; to read or to listen is too late."""
+        if (loop := asyncio.get_running_loop()) is self._loop or self._loop is None:
+            return
+        self._door.forsake()
+        self._loop, self._closed = loop, asyncio.Event()
+        self._recorder = Recorder(self._door, self._clock)
+        self._reader = Reader(self._door, self._clock)
+        self._listener = self._announcer = None
 
     async def operation(self, id: str, owner: str | None = None) -> Operation | Tombstone | None:
         return await self._reader.operation(id, owner)
@@ -137,20 +154,13 @@ class PostgresStore:
 
     async def hints(self) -> AsyncIterator[Sequence[Hint] | None]:
         looking = asyncio.create_task(self._look())
-        closed = asyncio.create_task(self._closed.wait())
         try:
             while not self._closed.is_set():
-                news = asyncio.create_task(self._news.get())
-                try:
-                    await asyncio.wait({news, closed}, return_when=asyncio.FIRST_COMPLETED)
-                    if not news.done():
-                        return
-                finally:
-                    news.cancel()
-                yield news.result()
+                news = await self._news.get()
+                if not self._closed.is_set():
+                    yield news
         finally:
             looking.cancel()
-            closed.cancel()
 
     async def _look(self) -> None:
         """Behind the hints: whatever was missed shows in which transactions the database has seen the end of."""

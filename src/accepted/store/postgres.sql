@@ -5,12 +5,41 @@
 
 -- name: begin
 -- The bounds keep a node that freezes within a commit from holding rows for ever. READ COMMITTED: each statement sees what is committed
--- when it begins, and so what the locks before it have waited for.
-BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL lock_timeout = 5000
+-- when it begins, and so what the locks before it have waited for. A role or a database that is set not to wait for its commits is
+-- overruled: a 202 waits for the disk.
+BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL lock_timeout = 2000;
+SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'
 
 -- name: clock
 -- The database's time in milliseconds.
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+
+-- name: moment
+-- The same, and the number of this transaction: once it has one, or in any case (writes), which for who writes anyway costs nothing.
+SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+    (CASE WHEN $1 THEN pg_current_xact_id() ELSE pg_current_xact_id_if_assigned() END)::text;
+
+-- name: transaction
+-- The number of this transaction.
+SELECT pg_current_xact_id_if_assigned()::text;
+
+-- name: fate
+-- What became of a recent transaction: "committed", "aborted", "in progress", or NULL where it is long over.
+SELECT pg_xact_status($1::text::xid8);
+
+-- name: witness
+-- Whether an event is stored just so, by (operation, sequence, body).
+SELECT true FROM accepted.event WHERE operation = $1 AND sequence = $2 AND body = $3;
+
+-- name: held_elsewhere
+-- Which operations others have locked, themselves or their deliveries, by (operations, operations of deliveries).
+WITH free AS MATERIALIZED (SELECT id FROM accepted.operation WHERE id = ANY($1::text[]) FOR UPDATE SKIP LOCKED),
+    free_deliveries AS MATERIALIZED
+        (SELECT operation, id FROM accepted.delivery WHERE operation = ANY($2::text[]) FOR UPDATE SKIP LOCKED)
+(SELECT id FROM accepted.operation WHERE id = ANY($1::text[]) EXCEPT SELECT id FROM free)
+UNION
+SELECT operation FROM
+    (SELECT operation, id FROM accepted.delivery WHERE operation = ANY($2::text[]) EXCEPT SELECT * FROM free_deliveries) AS held;
 
 -- name: lock_types
 -- Claims of types that are limited over all workers go one after the other: the count that they look at has to stay true.

@@ -33,13 +33,15 @@ from ..contract.ledger import (
     needs,
 )
 from ..contract.operation import Now, Operation, Status
-from ..contract.transition import ClaimDeliveries, Transition
+from ..contract.problem import Overloaded
+from ..contract.transition import Accept, ClaimDeliveries, Transition
 from ..contract.turns import in_turn, share
 from .clock import Clock
-from .postgres_connect import CONFLICTS, LOST, connect, hang_up, is_bug, unavailable
+from .postgres_connect import CONFLICTS, LOST, Door, hang_up, is_bug, unavailable
+from .postgres_doubt import Doubt, finish
 from .postgres_save import STRIPES, save, work
 from .postgres_schema import SQL
-from .protocol import Committed, StoreUnavailable, hints_of
+from .protocol import Committed, FateUnknown, StoreUnavailable, hints_of
 
 TRIES = 6
 PATIENCE = 10.0  # seconds for one transaction; a submit waits as long before it is refused
@@ -48,15 +50,11 @@ decode_operation = msgspec.json.Decoder(Operation).decode
 decode_delivery = msgspec.json.Decoder(Delivery).decode
 
 
-class _Doubt(Exception):
-    """COMMIT was sent and nothing came back."""
-
-
 class Recorder:
     """The committing connection of one store; after any failure it is thrown away."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
-        self._url = url
+    def __init__(self, door: Door, clock: Clock) -> None:
+        self._door = door
         self._clock = clock
         self._turn = asyncio.Lock()
         self._connection: Any = None
@@ -78,7 +76,10 @@ class Recorder:
     async def _in_turn(self, batch: Sequence[Transition]) -> Committed:
         async with self._turn:
             with unavailable():
-                return await self._persist(list(batch))
+                try:
+                    return await self._persist(list(batch))
+                except asyncpg.LockNotAvailableError:
+                    return await self._persist_rest(list(batch))
 
     async def close(self) -> None:
         """Wait for commits under way, and let go."""
@@ -94,15 +95,34 @@ class Recorder:
             await self._connected()
             try:
                 return await self._attempt(batch)
-            except _Doubt as doubt:
-                raise StoreUnavailable(
-                    "the connection was lost in a commit; what became of the batch is not known"
-                ) from doubt
+            except Doubt as doubt:
+                stored = await doubt.settle(self._door)
+                if stored is None:
+                    raise FateUnknown(f"{doubt}; what became of the batch is not known") from doubt
+                if stored:
+                    return doubt.committed
+                if number == TRIES:
+                    raise StoreUnavailable(f"{doubt}; nothing of the batch is stored") from doubt
             except (*CONFLICTS, *LOST, asyncpg.OperatorInterventionError, asyncpg.UniqueViolationError) as error:
                 if number == TRIES or not _may_go_well(error):
                     raise
             await asyncio.sleep(random.random() * 0.01 * number)
         raise AssertionError("the last try returns or raises")
+
+    async def _persist_rest(self, batch: list[Transition]) -> Committed:
+        """Somebody holds a row for too long: who named it is refused, and nobody else has to suffer for it."""
+        await self._connected()
+        wanted = needs(batch)
+        ids = list(wanted.operations), list(wanted.deliveries)
+        held = {row[0] for row in await self._connection.fetch(SQL["held_elsewhere"], *ids)}
+        refused = [not held.isdisjoint(needs([transition]).operations) for transition in batch]
+        if not any(refused):
+            raise StoreUnavailable("somebody holds what the commit needs")
+        rest = [transition for transition, no in zip(batch, refused, strict=True) if not no]
+        committed = await self._persist(rest) if rest else _told(Changes(), {})
+        outcomes = iter(committed.outcomes)
+        told = [Overloaded("Somebody holds this operation.", retry_after=1) if no else next(outcomes) for no in refused]
+        return msgspec.structs.replace(committed, outcomes=told)
 
     async def _attempt(self, batch: list[Transition]) -> Committed:
         connection = self._connection
@@ -122,17 +142,21 @@ class Recorder:
 
     async def _connected(self) -> None:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self._url)
+            self._connection = await self._door.connect()
 
     async def _committed(self, connection: Any, batch: list[Transition]) -> Committed:
         await connection.execute(SQL["begin"])
-        now, facts = await load(connection, needs(batch), self._clock)
+        writes = any(type(transition) is Accept for transition in batch)
+        transaction, now, facts = await load(connection, needs(batch), self._clock, writes=writes)
         known = frozenset(facts.keys)
         changes = fold(batch, facts, now)
         await save(connection, changes, now, known=known, stripe=self._stripe)
         begun = await work(connection, changes)
-        await _finish(connection)
-        return _told(changes, begun)
+        told = _told(changes, begun)
+        if transaction is None and told.events:  # it has written only what it has found to be due
+            transaction = await connection.fetchval(SQL["transaction"])
+        await finish(connection, told, transaction)
+        return told
 
 
 def _told(changes: Changes, begun: dict[str, Any]) -> Committed:
@@ -144,17 +168,6 @@ def _told(changes: Changes, begun: dict[str, Any]) -> Committed:
         expired=changes.buried,
         hints=hints_of(changes),
     )
-
-
-async def _finish(connection: Any) -> None:
-    try:
-        await connection.execute("COMMIT")
-    except asyncpg.PostgresError as error:
-        if isinstance(error, (asyncpg.OperatorInterventionError, asyncpg.PostgresConnectionError)):
-            raise _Doubt from error  # the server may have gone down before or after
-        raise
-    except (*LOST, TimeoutError, asyncio.CancelledError) as error:
-        raise _Doubt from error
 
 
 async def _rolled_back(connection: Any) -> bool:
@@ -176,8 +189,11 @@ def _may_go_well(error: BaseException) -> bool:
 # --- load
 
 
-async def load(connection: Any, wanted: Needs, clock: Clock) -> tuple[Now, Facts]:
-    """The rows that the batch has to see, locked where it may change them, and the time after the last wait."""
+async def load(connection: Any, wanted: Needs, clock: Clock, *, writes: bool) -> tuple[str | None, Now, Facts]:
+    """The rows that the batch has to see, locked where it may change them, and the time after the last wait.
+
+    The first value is the number of the transaction, where it has one by now; one that `writes` in any case has.
+    """
     facts = Facts()
     if wanted.running:
         await connection.fetch(SQL["lock_types"], list(wanted.running))
@@ -190,7 +206,8 @@ async def load(connection: Any, wanted: Needs, clock: Clock) -> tuple[Now, Facts
     if wanted.holdings:
         await connection.fetch(SQL["lock_workers"], list(wanted.holdings))
     await _load_groups(connection, facts, wanted)
-    now = clock.database(await connection.fetchval(SQL["clock"]))
+    time, transaction = await connection.fetchrow(SQL["moment"], writes)
+    now = clock.database(time)
     await _load_workers(connection, facts, wanted)
     if wanted.due:
         await _load_due(connection, facts, wanted, now)
@@ -205,7 +222,7 @@ async def load(connection: Any, wanted: Needs, clock: Clock) -> tuple[Now, Facts
     facts.due_deliveries = [
         await _load_due_deliveries(connection, facts, claim, now) for claim in wanted.due_deliveries
     ]
-    return now, facts
+    return transaction, now, facts
 
 
 async def _load_due(connection: Any, facts: Facts, wanted: Needs, now: Now) -> None:

@@ -7,7 +7,9 @@ new one after a failover.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import weakref
 from typing import Any
 
 import asyncpg
@@ -29,23 +31,55 @@ _OPTIONS: dict[str, Any] = {
 
 async def connect(url: str) -> Any:
     """A connection of one's own. Raises `StoreUnavailable`."""
-    with unavailable():
-        connection = await asyncpg.connect(url, **_OPTIONS)
-        await _be_impatient(connection)
+    return await Door(url).connect()
+
+
+class Door:
+    """The way into the database that `url` names, for one store."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._made: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    async def connect(self) -> Any:
+        """A connection of one's own. Raises `StoreUnavailable`."""
+        with unavailable():
+            return await self._connect(self._url, **_OPTIONS)
+
+    async def pool(self) -> Any:
+        """A few connections that share the reading. Raises `StoreUnavailable`."""
+        with unavailable():
+            options = {"min_size": 0, "max_size": POOL, "reset": _leave, "connect": self._connect}
+            return await asyncpg.create_pool(self._url, **options, **_OPTIONS)
+
+    async def _connect(self, *arguments: Any, **options: Any) -> Any:
+        connection = await asyncpg.connect(*arguments, **options)
+        self._made.add(connection)
+        _be_impatient(connection)
         return connection
 
+    def forsake(self) -> None:
+        """Drop all connections of a loop that has ended and can close none of them any more."""
+        for connection in list(self._made):
+            _drop(connection)
+        self._made.clear()
 
-async def pool(url: str) -> Any:
-    """A few connections that share the reading. Raises `StoreUnavailable`."""
-    with unavailable():
-        return await asyncpg.create_pool(url, min_size=0, max_size=POOL, init=_be_impatient, reset=_leave, **_OPTIONS)
 
-
-async def _be_impatient(connection: Any) -> None:
+def _be_impatient(connection: Any) -> None:
     """A partition must not be waited out by TCP: after it, what was sent into it is sent again later and later."""
     wire = connection._transport.get_extra_info("socket")  # noqa: SLF001  (asyncpg has no word for it)
     if wire.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(SILENCE * 1000))
+
+
+def _drop(connection: Any) -> None:
+    """Neither asyncpg nor asyncio has a word for it: what the loop would have called next has to be called here."""
+    transport = connection._transport  # noqa: SLF001
+    if not connection.is_closed() and transport is not None:
+        with contextlib.suppress(OSError, AttributeError):
+            transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)  # the server sees the end in any case
+        with contextlib.suppress(RuntimeError, AttributeError):
+            transport._call_connection_lost(None)  # noqa: SLF001
 
 
 async def _leave(connection: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from .postgres_connect import FAREWELL, LOST, connect, hang_up, unavailable
+from .postgres_connect import FAREWELL, LOST, Door, hang_up, unavailable
 from .postgres_read import Reader
 from .protocol import Hint, StoreUnavailable
 
@@ -87,9 +87,9 @@ def _payload(name: str, hints: Sequence[str]) -> str:
 class Listener:
     """Hears what others tell, and keeps its connection alive."""
 
-    def __init__(self, url: str, hear: Callable[[News], None], heartbeat: float) -> None:
+    def __init__(self, door: Door, hear: Callable[[News], None], heartbeat: float) -> None:
         self.name = secrets.token_hex(4)
-        self._url = url
+        self._door = door
         self._hear = hear
         self._heartbeat = heartbeat
         self._connection: Any = None
@@ -108,7 +108,7 @@ class Listener:
         await self._hang_up()
 
     async def _listen(self) -> None:
-        connection = await connect(self._url)
+        connection = await self._door.connect()
         try:
             with unavailable():
                 await connection.add_listener(CHANNEL, self._heard)

@@ -22,7 +22,7 @@ from ..contract.turns import Waiting, in_turn, share
 from ..contract.webhook import Registration
 from .clock import Clock
 from .postgres_commit import decode_delivery, decode_operation
-from .postgres_connect import LOST, READ_PATIENCE, hang_up, is_bug, pool, unavailable
+from .postgres_connect import LOST, READ_PATIENCE, Door, hang_up, is_bug, unavailable
 from .postgres_schema import SQL, missing_on
 from .protocol import OWNERS_SEEN, Selection, StoreUnavailable, WorkerRow
 
@@ -40,8 +40,8 @@ _Wanted = tuple[str, str | None]  # an id, and whose it has to be
 class Reader:
     """The reading side of one store."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
-        self._url = url
+    def __init__(self, door: Door, clock: Clock) -> None:
+        self._door = door
         self._clock = clock
         self._pool: Any = None
         self._asked: dict[_Wanted, list[asyncio.Future[_Found]]] = {}
@@ -49,14 +49,17 @@ class Reader:
 
     async def open(self) -> None:
         """Connect, and look whether the schema is there. Raises `StoreUnavailable`."""
-        self._pool = await pool(self._url)
-        with unavailable():
-            async with self._pool.acquire() as connection:
-                missing = await missing_on(connection)
-        if missing:
-            names = ", ".join(f"{migration.version:04d}_{migration.name}" for migration in missing)
+        self._pool = await self._door.pool()
+        try:
+            with unavailable():
+                async with self._pool.acquire() as connection:
+                    missing = await missing_on(connection)
+            if missing:
+                names = ", ".join(f"{migration.version:04d}_{migration.name}" for migration in missing)
+                raise StoreUnavailable(f"the database lacks migrations ({names}): run `accepted migrate`")
+        except BaseException:
             await self.close()
-            raise StoreUnavailable(f"the database lacks migrations ({names}): run `accepted migrate`")
+            raise
 
     async def close(self) -> None:
         opened, self._pool = self._pool, None

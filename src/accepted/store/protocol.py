@@ -1,6 +1,7 @@
 """What a store promises. The docstrings here are the specification; `tests/store` holds every store to them.
 
-Times are milliseconds since the epoch. All methods belong to the event loop that called `open`.
+Times are milliseconds since the epoch. All methods belong to the event loop that called `open`; once that has ended,
+`commit` and `close` may be called on another.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ class StoreUnavailable(Exception):
 
 class StoreFull(StoreUnavailable):
     """There is no room left for what was to be written."""
+
+
+class FateUnknown(StoreUnavailable):
+    """Unlike its parent: the batch may be stored, and the store could not find out."""
 
 
 class Hint(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -134,8 +139,8 @@ class Store(Protocol):
     async def commit(self, batch: Sequence[Transition]) -> Committed:
         """Decide and store the whole batch in one durable transaction (guarantee D1).
 
-        Raises `StoreUnavailable` when nothing could be stored; any other exception means that some transition is bad,
-        and again that nothing was stored.
+        Raises `StoreUnavailable` when nothing could be stored, `FateUnknown` when that is not known; any other
+        exception means that some transition is bad, and again that nothing was stored.
         """
 
     async def operation(self, id: str, owner: str | None = None) -> Operation | Tombstone | None:
