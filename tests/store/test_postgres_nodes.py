@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+import asyncpg
 import pytest
 from msgspec.structs import replace
 
@@ -88,6 +89,25 @@ async def test_nothing_is_claimed_twice(nodes: list[Store]) -> None:
     taken = Counter(id for ids in await asyncio.gather(*map(drain, range(NODES))) for id in ids)
     assert taken == Counter(op_id(number) for number in range(200))
     assert await nodes[1].tally() == {("report", Status.PROCESSING): 200}
+
+
+@pytest.mark.parametrize("room", [1, 3, 8])
+async def test_a_claim_passes_by_what_others_hold(clock: MovableClock, room: int) -> None:
+    """A claim is filled with the work of whoever is next, not put off because others have the first at hand."""
+    url = the_server().database()
+    store = PostgresStore(url, clock=clock, notify=False)
+    await store.open()
+    await register(store, ttl=DAY)
+    await ask(store, *(accept(number, owner=f"o{number}") for number in range(8)), accept(8, owner="o7"))
+    other = await asyncpg.connect(url)
+    async with other.transaction():
+        await other.execute("SELECT id FROM accepted.operation WHERE owner <= 'o5' FOR UPDATE")
+        first = (await ask_one(store, claim(room=room))).operations
+    then = (await ask_one(store, claim(room=9))).operations
+    await other.close()
+    await store.close()
+    assert [operation.id for operation in first] == [op_id(number) for number in (6, 7, 8)][:room]
+    assert len(first) + len(then) == 9
 
 
 async def test_a_limit_holds_over_all_nodes(nodes: list[Store]) -> None:

@@ -7,6 +7,7 @@ strace.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,8 @@ async def test_it_recovers_from_death_at_any_sync(method: str, tmp_path: Path) -
         acks = (home / "acks").read_text(encoding="ascii").split()
         acknowledged.append(len(acks))
         await check(home / "accepted.db", expected, len(acks) - ("closed" in acks))
-    assert acknowledged == sorted(acknowledged)
+    # Tidying up syncs as well, and while it does the last acknowledgement is still on its way, or is not.
+    assert all(later >= earlier - 1 for earlier, later in pairwise(acknowledged))
     assert set(acknowledged) >= {
         *range(len(expected) - 1),
         len(expected),

@@ -74,7 +74,8 @@ SELECT id FROM accepted.worker WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
 
 -- name: due
 -- The next operations of a type whose turn it is, by (type, owner served last, number, share): one step of the index for each owner that
--- waits, and of each no more than its share, or what one of so many owners gets. Not those that another claim looks at.
+-- waits, and of each no more than its share, or what one of so many owners gets. Not those that another claim looks at: an owner who has
+-- but such is there alone.
 WITH RECURSIVE behind (owner) AS (
     (SELECT owner FROM accepted.ready WHERE type = $1 AND owner > $2 ORDER BY owner LIMIT 1)
     UNION ALL
@@ -88,10 +89,10 @@ WITH RECURSIVE behind (owner) AS (
 ), owners AS (
     SELECT owner FROM behind WHERE owner IS NOT NULL UNION ALL SELECT owner FROM before WHERE owner <= $2 LIMIT $3
 )
-SELECT first.owner, first.id, first.record FROM owners CROSS JOIN LATERAL (
-    SELECT owner, id, record FROM accepted.ready WHERE type = $1 AND ready.owner = owners.owner ORDER BY turn, id
+SELECT owners.owner, first.id, first.record FROM owners LEFT JOIN LATERAL (
+    SELECT id, record FROM accepted.ready WHERE type = $1 AND ready.owner = owners.owner ORDER BY turn, id
     LIMIT greatest($4, ($3 - 1) / (SELECT count(*) FROM owners) + 1) FOR UPDATE SKIP LOCKED
-) AS first;
+) AS first ON true;
 
 -- name: woken
 -- What was delayed and is due, by (type, time, limit); so is whatever a node of an older version has made.

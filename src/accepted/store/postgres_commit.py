@@ -252,12 +252,20 @@ async def _load_groups(connection: Any, facts: Facts, wanted: Needs) -> None:
 async def _take_in_turn(
     connection: Any, facts: Facts, name: str, of: tuple[str, ...], after: str, wanted: int
 ) -> list[str]:
-    """The first so many in turn; asked again with a larger share where some owners have less than theirs."""
+    """The first so many in turn; asked again with a larger share where some owners have less than theirs, and for more
+    owners where others hold what these have.
+    """
     asked: int | None = 0
+    owners = wanted
     while asked is not None:
-        rows = await connection.fetch(SQL[name], *of, after, wanted, asked)
-        asked = share(Counter(row[0] for row in rows), asked, wanted)
-    taken = _take(facts, (tuple(row)[1:] for row in rows))
+        rows = await connection.fetch(SQL[name], *of, after, owners, asked)
+        found = Counter({row[0]: 0 for row in rows})
+        found.update(row[0] for row in rows if row[1] is not None)
+        if found.total() < wanted and len(found) == owners:
+            owners *= 2
+        else:
+            asked = share(found, asked, wanted)
+    taken = _take(facts, (tuple(row)[1:] for row in rows if row[1] is not None))
     return [operation.id for operation in in_turn([facts.operations[id] for id in taken], after)[:wanted]]
 
 
