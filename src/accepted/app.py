@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from .contract.caller import NOBODY
 from .contract.policy import Backoff, Duration, seconds
 from .contract.transition import Key
+from .engine import audit
 from .engine.execution import Lifespan
 from .engine.model import to_json
 from .engine.node import Node
@@ -154,7 +155,9 @@ class Accepted:
         hook = await self.service.webhook(dict(webhook), self.settings.public_url) if webhook is not None else None
         registration = hook.registration if hook is not None else None
         accepted = await self.service.submit(registered, body, owner=owner or NOBODY, key=key, webhook=registration)
-        minted = hook.registration.secrets[0] if hook is not None and hook.minted and not accepted.replayed else None
+        if not accepted.replayed:
+            audit.note("submit", audit.in_process(owner or NOBODY), accepted.operation.id)
+        minted = hook.registration.secrets[0] if hook and hook.minted and not accepted.replayed else None
         return Handle(self.service, accepted.operation, replayed=accepted.replayed, webhook_secret=minted)
 
     def install(self, app: Any, prefix: str = "") -> None:
@@ -181,8 +184,13 @@ class Accepted:
     @property
     def asks_who_is_there(self) -> bool:
         """Whether callers have to say who they are, also while there is no key."""
-        verified = self.settings.jwt_jwks_url or self.settings.jwt_key
-        return self.authenticate is not None or self.settings.require_auth or bool(verified)
+        settings = self.settings
+        return bool(self.authenticate or settings.require_auth or settings.jwt_jwks_url or settings.jwt_key)
+
+    @property
+    def guarded(self) -> bool:
+        """The same now, keys considered."""
+        return self.asks_who_is_there or (self._face is not None and self._face.guarded)
 
     def _verifier(self) -> Verifier | None:
         if not (self.settings.jwt_jwks_url or self.settings.jwt_key):
@@ -230,13 +238,9 @@ class Accepted:
                 node.worker.succeed(worker_id, predecessor)
             await node.start()
             self._service = Service(node)
+            known = self._verifier()
             self._face = Face(
-                node,
-                self._service,
-                self.registry,
-                self.settings,
-                verifier=self._verifier(),
-                authenticate=self.authenticate,
+                node, self._service, self.registry, self.settings, verifier=known, authenticate=self.authenticate
             )
             self._node = node
             notice_the_end(self.drain)

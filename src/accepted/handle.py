@@ -10,6 +10,7 @@ import msgspec
 from .contract.event import Event
 from .contract.operation import SUCCEEDED, Operation, Status
 from .contract.problem import Failure, Problem
+from .engine import audit
 from .service import Service
 
 LONG = 365 * 24 * 3600.0
@@ -63,7 +64,9 @@ class Handle:
 
     async def cancel(self, reason: str | None = None) -> Operation:
         """Cancel it and wait until it is CANCELLED. Raises `OperationNotCancellable`."""
-        return await self._service.cancel(self.id, self._operation.owner, reason)
+        cancelled = await self._service.cancel(self.id, self._operation.owner, reason)
+        audit.note("cancel", audit.in_process(cancelled.owner), self.id)
+        return cancelled
 
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
         """Its events in order, from the first one after number `after` to the last."""

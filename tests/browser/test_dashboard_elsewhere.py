@@ -135,8 +135,33 @@ def test_who_is_no_admin_sees_their_own(standing: str, show: Show) -> None:
     board.page.keyboard.press("Enter")
     board.sees("tbody .badge", "Completed")
     assert len(board.statuses()) == 1
+    expect(board.page.get_by_label("Owner", exact=True)).to_be_hidden()
     board.goto("?view=workers")
     board.sees(".empty", "Workers are for operators")
+
+
+@pytest.mark.parametrize("standing", ["guarded"], indirect=True)
+def test_an_admin_may_ask_whose_they_are(standing: str, show: Show) -> None:
+    for key, text in (("open-sesame", "of root"), ("acme-key", "of acme")):
+        with httpx2.Client(base_url=standing, trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
+            client.post("/echoes", json=text, headers={"Prefer": "wait=10"})
+    board = show(standing, "?view=operations")
+    board.page.get_by_label("Key", exact=True).fill("open-sesame")
+    board.page.keyboard.press("Enter")
+    board.until("document.querySelectorAll('tbody tr').length === 2")
+    field = board.page.get_by_label("Owner", exact=True)
+    field.fill("acme")
+    board.page.keyboard.press("Enter")
+    board.until("document.querySelectorAll('tbody tr').length === 1")
+    board.sees("tbody .owner", "acme")
+    assert "owner=acme" in board.page.url
+    assert board.measured() == []
+    field.fill("nobody")
+    board.page.keyboard.press("Enter")
+    board.sees(".empty", "Nothing fits these filters")
+    board.page.get_by_role("link", name="Show all operations").click()
+    board.until("document.querySelectorAll('tbody tr').length === 2")
+    expect(field).to_have_value("")
 
 
 # --- a mount point

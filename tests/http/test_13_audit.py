@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from accepted.http.guard import STRANGERS
 from accepted.logs import JsonLines, TextLines
+from tests.clock import MovableClock
 from tests.http.api import Api
 from tests.http.conftest import MakeApp, Start
 from tests.http.conversation import Conversation
@@ -92,6 +94,40 @@ async def test_a_name_forges_no_line(idle: Api, trail: Kept) -> None:
     (line,) = trail.records
     assert "\n" not in TextLines().format(line)
     assert json.loads(JsonLines().format(line))["owner"] == "in process"
+
+
+async def test_code_in_the_same_process_is_written_down_where_it_acts_for_somebody(idle: Api, trail: Kept) -> None:
+    handle = await idle.app.submit("noop", owner="acme", idempotency_key="k")
+    await idle.app.submit("noop", owner="acme", idempotency_key="k")  # the same again is nothing new
+    await handle.cancel()
+    await (await idle.app.submit("noop")).cancel()  # for nobody
+    await asyncio.sleep(0)
+    told = [(line.__dict__["action"], line.__dict__["operation_id"], line.getMessage()) for line in trail.records]
+    whose = f"{handle.id} by 'acme' with in process"
+    assert told == [("submit", handle.id, f"submit {whose}"), ("cancel", handle.id, f"cancel {whose}")]
+
+
+async def test_who_is_turned_away_is_written_down_and_a_flood_is_counted(
+    idle: Api, trail: Kept, clock: MovableClock
+) -> None:
+    made = await idle.app.keys.create("acme")
+    wrong = made.token[:-4] + ("0000" if made.token[-4:] != "0000" else "1111")
+    await idle.get("/jobs", headers=bearing(wrong))
+    hostile = {"authorization": "Bearer x\x1b[31m", "x-forwarded-for": "10.9.8.7"}
+    for _ in range(2 * STRANGERS):
+        assert (await idle.get(f"/jobs/{made.token}", headers=hostile)).status_code == 401
+    clock.advance(60)
+    socket = Conversation(idle.app, "/operations/status")
+    await socket.ended()
+    await asyncio.sleep(0)
+    lines = [record.getMessage() for record in trail.records if record.__dict__["action"] == "unauthenticated"]
+    assert len(lines) == STRANGERS + 1
+    assert lines[0] == f"unauthenticated from 127.0.0.1 by a stranger with {made.key.id}"
+    assert set(lines[1:-1]) == {"unauthenticated from 127.0.0.1 by a stranger"}
+    assert f"(and {STRANGERS + 1} more since the last such line)" in lines[-1]
+    whole = "".join(JsonLines().format(record) for record in trail.records)
+    assert made.token[-52:] not in whole
+    assert wrong[-52:] not in whole
 
 
 async def test_while_nobody_is_asked_nothing_is_written(idle: Api, trail: Kept) -> None:

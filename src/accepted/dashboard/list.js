@@ -49,6 +49,7 @@ export function list(context, given) {
       jobs = page.data;
       next = page.pagination.next;
       fresh.hidden = true;
+      filters.onJobs(jobs);
       show(page.pagination.totalElements);
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -60,7 +61,7 @@ export function list(context, given) {
 
   function show(all) {
     table.hidden = !jobs.length;
-    const filtered = ["status", "type", "search", "span"].some((name) => parameters.get(name));
+    const filtered = ["status", "type", "owner", "search", "span"].some((name) => parameters.get(name));
     fill(state, jobs.length ? null : nothing(filtered));
     keyed(rows, jobs, (job) => job.jobId, row, update);
     selection.refresh();
@@ -194,6 +195,8 @@ function makeFilters(context, parameters) {
   const search = el("input", { type: "search", placeholder: "Id, or how it begins", "aria-label": "Search by id", autocomplete: "off", spellcheck: "false" });
   const type = el("select", { "aria-label": "Type", onchange: () => go({ type: type.value }) }, el("option", { value: "" }, "all types"));
   const span = el("select", { "aria-label": "Submitted within", onchange: () => go({ span: span.value }) }, Object.entries(SPANS).map(([value, words]) => el("option", { value }, words)));
+  const owner = el("input", { type: "search", placeholder: "Owner", "aria-label": "Owner", autocomplete: "off", spellcheck: "false" });
+  const owned = el("form.owned", { hidden: true, onsubmit: (event) => (event.preventDefault(), go({ owner: owner.value.trim() })) }, owner);
   const chips = STATUSES.map((status) => {
     const number = el("span.number");
     const chip = el("button.chip", { type: "button", "data-status": status, "aria-pressed": "false", onclick: () => toggle(status) }, shape(status), LABELS[status], number);
@@ -203,6 +206,7 @@ function makeFilters(context, parameters) {
     "div.filters",
     { role: "search", "aria-label": "Filter operations" },
     el("form.searching", { onsubmit: (event) => (event.preventDefault(), found()) }, search),
+    owned,
     el("div.selects", {}, type, span),
     el("div.chips", { role: "group", "aria-label": "Status" }, chips.map((each) => each.chip)),
   );
@@ -223,16 +227,21 @@ function makeFilters(context, parameters) {
     const chosen = parameters().get("status")?.split(",") ?? [];
     for (const each of chips) each.chip.setAttribute("aria-pressed", chosen.includes(each.status));
     search.value = parameters().get("search") ?? "";
+    owner.value = parameters().get("owner") ?? "";
     choose(type, parameters().get("type") ?? "");
     choose(span, parameters().get("span") ?? "");
   }
 
-  search.addEventListener("search", () => !search.value && parameters().get("search") && go({ search: "" }));
+  for (const [name, field] of Object.entries({ search, owner })) {
+    field.addEventListener("search", () => !field.value && parameters().get(name) && go({ [name]: "" }));
+  }
   onParameters();
   return {
     node,
     search,
     onParameters,
+    /** Only an admin is told whose they are, and only an admin may ask for somebody's. */
+    onJobs: (jobs) => (owned.hidden &&= !jobs.some((job) => job.owner !== undefined)),
     onStatistics(statistics) {
       for (const each of chips) say(each.number, compact(statistics.operations[each.status]));
       const known = new Set([...type.options].map((option) => option.value));

@@ -1,4 +1,5 @@
-"""The audit trail: who submitted, cancelled, retried and redelivered, who was shown a secret, who changed keys.
+"""The audit trail: who submitted, cancelled, retried and redelivered, who was shown a secret, who changed keys, who was
+turned away.
 
 Lines of the logger `accepted.audit`, each with `action`, `owner`, `key` (which API key or token, never its secret)
 and, where there is one, `operation_id` as attributes. A line is written once the thing is done. While no
@@ -42,6 +43,11 @@ class Line(logging.LogRecord):
         )
 
 
+def in_process(owner: str) -> Caller:
+    """Code in this process that acts for an owner; nobody, where it acts for none."""
+    return Caller(owner, frozenset(), "in process") if owner else ANYBODY
+
+
 def note(
     action: str, caller: Caller, operation_id: str | None = None, about: str = "", *, level: int = logging.INFO
 ) -> None:
@@ -49,7 +55,8 @@ def note(
     if caller is ANYBODY or not log.isEnabledFor(level):
         return
     what = " ".join(filter(None, (action, operation_id, about)))
-    whose = f"{caller.owner!r} with {caller.key}" if caller.key else f"{caller.owner!r}"
+    who = repr(caller.owner) if caller.owner else "a stranger"
+    whose = f"{who} with {caller.key}" if caller.key else who
     line = Line(f"{what} by {whose}", action, caller, operation_id, level)
     if not _WAITING:
         try:

@@ -83,7 +83,9 @@ class Face:
         self._registry = registry
         self._settings = settings
         self._access = Access(settings)
-        self._guard = Guard(node.keyring, verifier, authenticate, always=settings.require_auth)
+        self._guard = Guard(
+            node.keyring, verifier, authenticate, always=settings.require_auth, clock=node.clock.monotonic
+        )
         self._pace = Pace(settings, node.clock.monotonic)
         self.webhooks = Webhooks(service, settings)
         self.operations = Operations(service, settings, self.webhooks, self._guard, self._pace)
@@ -95,7 +97,7 @@ class Face:
         self.statistics = Statistics(service, pulse)
         self.around = Around(node)
         self.dashboard = Dashboard()
-        self.openapi = OpenApi(registry, lambda: self._guard.required)
+        self.openapi = OpenApi(registry, lambda: self.guarded)
         desks = Desks(
             self.operations,
             self.results,
@@ -112,6 +114,11 @@ class Face:
         self.table = self._table(desks)
         self._routes = [(Route(path, _unused), methods) for path, methods in self.table.items()]
         self._sockets = [(Route(path, _unused), _ruled(route, desks)) for path, route in SOCKETS.items()]
+
+    @property
+    def guarded(self) -> bool:
+        """Whether callers have to say who they are."""
+        return self._guard.required
 
     def _table(self, desks: Desks) -> Table:
         """Every path but the registered ones, with its methods; the order is that of the router."""

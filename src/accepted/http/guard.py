@@ -9,20 +9,26 @@ A caller who is let in is asked no more. Streams and long-polls last, so they as
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from starlette.requests import HTTPConnection
 
-from ..contract.caller import ANYBODY, Caller, Rule
+from ..contract.caller import ANYBODY, NOBODY, Caller, Rule
 from ..contract.credential import KEY
 from ..contract.problem import Forbidden, Unauthenticated
 from ..engine import audit
 from ..engine.keyring import Keyring
 from .call import TICKET, Call
+from .pace import Throttle
 
 Authenticate = Callable[[HTTPConnection], Awaitable[Caller | None]]
 """A function of the user's own: it looks at a request, or at a WebSocket's handshake, and says who asks."""
+
+
+STRANGERS = 20
+"""Lines of the audit trail in a minute for requests that were turned away: a flood of them must not fill a disk."""
 
 
 class Verifier(Protocol):
@@ -45,11 +51,14 @@ class Guard:
         authenticate: Authenticate | None = None,
         *,
         always: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keyring = keyring
         self._verifier = verifier
         self._authenticate = authenticate
         self._always = always or verifier is not None or authenticate is not None
+        self._strangers = Throttle(STRANGERS, 60, clock)
+        self._unwritten = 0
 
     @property
     def required(self) -> bool:
@@ -86,6 +95,7 @@ class Guard:
         if caller is None and not self.required:
             return
         if caller is None or not self._keyring.holds(caller):
+            self._note_stranger(call)
             raise Unauthenticated("Who asks is not known: the request bears no valid credentials.")
         self._let_in(call, caller, rule)
 
@@ -108,6 +118,18 @@ class Guard:
         if found is None or found.operation_id not in {"", call.parameters.get("id", "").replace("job-", "op-", 1)}:
             return None
         return found.caller
+
+    def _note_stranger(self, call: Call) -> None:
+        """Write down who was turned away, of many only some: from where, and which key they named."""
+        if self._strangers.take(""):
+            self._unwritten += 1
+            return
+        token = _bearer(call)
+        key = token.rpartition("_")[0] if KEY.fullmatch(token) else ""
+        host, _ = call.scope.get("client") or ("an unknown address", 0)
+        more = f" (and {self._unwritten} more since the last such line)" if self._unwritten else ""
+        self._unwritten = 0
+        audit.note("unauthenticated", Caller(NOBODY, frozenset(), key), about=f"from {host}{more}")
 
     # --- what they may do
 

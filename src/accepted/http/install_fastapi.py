@@ -24,6 +24,7 @@ from .openapi_schemas import Schema
 from .routes import SOCKETS, routes, routes_of
 
 _HIDDEN = "/openapi.json"  # served, but no part of the parent's own document
+_OURS = ("parameters", "requestBody", "callbacks", "security")
 _NUMBERS = itertools.count(1)
 
 Pairs = Iterable[tuple[str, str]]
@@ -32,7 +33,7 @@ Described = tuple[dict[str, Schema], dict[str, Schema]]
 
 def into_fastapi(guest: Guest, app: Any, prefix: str) -> None:
     """Routes, lifespan, and components in the app's own document."""
-    publication = _Publication(app, guest.registry)
+    publication = _Publication(app, guest)
     descriptions = _Descriptions(guest.registry, publication.marked)
     publication.begin()
     # Again when it starts: a custom `app.openapi`, set after us, takes the place of ours.
@@ -41,8 +42,14 @@ def into_fastapi(guest: Guest, app: Any, prefix: str) -> None:
 
 def standing_alone(guest: Guest, prefix: str, options: dict[str, Any]) -> Any:
     """An `APIRouter` for an app that we do not know."""
-    descriptions = _Descriptions(guest.registry, part.inlined)
+    descriptions = _Descriptions(guest.registry, _alone)
     return _router(guest, descriptions, **{"prefix": prefix, "lifespan": living(guest), **options})
+
+
+def _alone(schema: Schema, components: dict[str, Schema]) -> Schema:
+    """The same without components: schemas stand where they are meant, and what credentials are is said nowhere."""
+    found: Schema = part.inlined({name: value for name, value in schema.items() if name != "security"}, components)
+    return found
 
 
 def _router(guest: Guest, descriptions: _Descriptions, **options: Any) -> Any:
@@ -188,7 +195,7 @@ def _plain(operation: Schema) -> Schema:
         status: {name: value for name, value in answer.items() if name != "links"}
         for status, answer in operation["responses"].items()
     }
-    found: Schema = {name: operation[name] for name in ("parameters", "requestBody", "callbacks") if name in operation}
+    found: Schema = {name: operation[name] for name in _OURS if name in operation}
     return found | {"responses": answers}
 
 
@@ -203,16 +210,17 @@ class _Publication:
     that means something else in it is left to the app.
     """
 
-    def __init__(self, app: Any, registry: Registry) -> None:
+    def __init__(self, app: Any, guest: Guest) -> None:
         self._app = app
-        self._registry = registry
+        self._guest = guest
         self._mark = f"accepted-{next(_NUMBERS)}."
-        self._last: tuple[Schema, Schema] | None = None
+        self._last: tuple[Schema, bool, Schema] | None = None
 
     def marked(self, schema: Schema, components: dict[str, Schema]) -> Schema:
-        """The same with marked names."""
+        """The same with marked names, also of the credentials that it may ask for."""
         found: Schema = part.renamed(schema, {name: self._mark + name for name in components})
-        return found
+        asked: list[Schema] = [{self._mark + name: [] for name in one} for one in found.pop("security", part.BEARER)]
+        return found | ({"security": asked} if asked else {})
 
     def begin(self) -> None:
         """From now on `app.openapi()` has our components."""
@@ -222,17 +230,40 @@ class _Publication:
     def _joining(self, document: Callable[[], Schema]) -> Callable[[], Schema]:
         def openapi() -> Schema:
             source = document()
-            if self._last is None or self._last[0] is not source:
-                self._last = (source, self._joined(source))
-            return self._last[1]
+            now = source, self._guest.guarded
+            if self._last is None or self._last[0] is not source or self._last[1] != now[1]:
+                self._last = (*now, self._joined(*now))
+            return self._last[2]
 
         openapi.publications = {self._mark, *getattr(document, "publications", ())}  # type: ignore[attr-defined]
         return openapi
 
-    def _joined(self, source: Schema) -> Schema:
-        _, group = described(self._registry)
+    def _joined(self, source: Schema, guarded: bool) -> Schema:
+        _, group = described(self._guest.registry)
         components = dict(source.get("components", {}))
         schemas = dict(components.get("schemas", {}))
         names = part.moved_in(group, schemas, "Accepted")
         paths = part.renamed(source["paths"], {self._mark + name: names.get(name, name) for name in group})
-        return {**source, "paths": paths, "components": {**components, "schemas": dict(sorted(schemas.items()))}}
+        schemes = dict(components.get("securitySchemes", {}))
+        ways = part.moved_in(part.SECURITY, schemes, "accepted_") if guarded else {}
+        known = {self._mark + name: ways.get(name, name) for name in part.SECURITY if guarded}
+        components |= {"schemas": dict(sorted(schemas.items()))} | ({"securitySchemes": schemes} if schemes else {})
+        return {**source, "paths": _secured(paths, self._mark, known), "components": components}
+
+
+def _secured(paths: dict[str, Any], mark: str, known: dict[str, str]) -> dict[str, Any]:
+    """The same with credentials of `mark` by the names that are `known`, and without those that are not asked for."""
+
+    def secured(operation: Schema) -> Schema:
+        ours = [one for one in operation.get("security", ()) if any(name.startswith(mark) for name in one)]
+        if not ours:
+            return operation
+        others = [one for one in operation["security"] if one not in ours]
+        asked = others + [{known[name]: [] for name in one} for one in ours if known]
+        rest = {name: value for name, value in operation.items() if name != "security"}
+        return rest | ({"security": asked} if asked else {})
+
+    return {
+        path: {method: secured(found) if isinstance(found, dict) else found for method, found in methods.items()}
+        for path, methods in paths.items()
+    }
