@@ -23,7 +23,7 @@ from .store.clock import Clock
 from .store.protocol import StoreUnavailable
 from .store.queries import migrations
 from .store.sqlite_read import Reader
-from .store.sqlite_schema import connect, migrate, missing
+from .store.sqlite_schema import connect, migrate, missing, unavailable
 from .store.turnstile import Turnstile
 
 FINE, WARNING, WRONG = 0, 1, 2
@@ -55,8 +55,8 @@ def examine(app: str | None) -> Iterator[Finding]:
         loaded, finding = _app(app)
         yield finding
         settings = settings if loaded is None else loaded.settings  # an app may name some of them itself
-        if loaded is not None and loaded.authenticate is None:
-            yield from _exposure(settings)
+        if loaded is not None:
+            yield from _exposure(loaded)
     yield from _settings(settings)
     yield from _machine()
     try:
@@ -73,15 +73,27 @@ def examine(app: str | None) -> Iterator[Finding]:
         yield Finding(WRONG, f"database: {error}")
 
 
-def _exposure(settings: Settings) -> Iterator[Finding]:
-    """What an app whose callers do not say who they are is called by, beyond this machine."""
+def _exposure(app: Any) -> Iterator[Finding]:
+    """What an app is called by beyond this machine, while it asks nobody who they are or anybody may listen."""
+    settings: Settings = app.settings
     public = {*settings.allowed_hosts, urlsplit(settings.public_url).hostname or "localhost"} - _OF_THIS_MACHINE
-    if public:
-        names = ", ".join(sorted(public))
+    names = ", ".join(sorted(public))
+    if not public:
+        return
+    if not (app.asks_who_is_there or _surely_has_keys(settings)):
+        yield Finding(WARNING, f"it answers to {names}, and has no keys, tokens or authenticate: all may use it")
+    if not (settings.tls_cert or settings.trusted_proxies):
         yield Finding(
-            WARNING,
-            f"it answers to {names}, and the app has no authenticate: without keys or tokens all may use it",
+            WARNING, f"tls: neither a certificate nor trusted_proxies: what goes to {names} can be read on the way"
         )
+
+
+def _surely_has_keys(settings: Settings) -> bool:
+    """Not where that cannot be told; what is wrong with the database is a finding of its own."""
+    try:
+        return has_keys(settings)
+    except click.ClickException:
+        return False
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
@@ -210,6 +222,30 @@ def _content(path: Path) -> Iterator[Finding]:
     wait = max([(now.wall - due_at) / 1000 for due_at in oldest.values()], default=0.0)
     late = pending > 0 and wait > 60
     yield Finding(WARNING if late else FINE, f"queue: {pending} waiting, the first for {max(wait, 0):.0f} s")
+
+
+# --- keys
+
+
+def has_keys(settings: Settings) -> bool:
+    """Whether there are API keys in this database, or ever were; changes nothing. Raises `ClickException`."""
+    return bool(_or_say(lambda: _keys(settings)))
+
+
+def _keys(settings: Settings) -> list[Any]:
+    if not settings.database.startswith("sqlite:"):
+        from .doctor_postgres import run_keys
+
+        return run_keys(settings.database)
+    path = _path(settings)
+    with unavailable():
+        if _missing(path):
+            return []
+        connection = connect(str(path))
+        try:
+            return connection.execute("SELECT id FROM api_key LIMIT 1").fetchall()
+        finally:
+            connection.close(force=True)
 
 
 # --- migrations

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 
+from .contract.credential import ApiKey
 from .contract.operation import Now, Status
 from .settings import without_password
 from .store.move import Tell, move
@@ -26,6 +27,11 @@ def run_missing(url: str) -> list[Migration]:
 def run_migrate(url: str) -> list[Migration]:
     """Apply what is missing. Raises `StoreUnavailable`."""
     return asyncio.run(migrate(url))
+
+
+def run_keys(url: str) -> list[ApiKey]:
+    """All API keys there are or were; none where the schema is not there yet. Raises `StoreUnavailable`."""
+    return [] if run_missing(url) else asyncio.run(_keys(url))
 
 
 def run_move(path: str, url: str, tell: Tell) -> int:
@@ -57,6 +63,15 @@ def examine(url: str) -> Iterator[tuple[int, str]]:
     wait = max([(now.wall - due_at) / 1000 for due_at in oldest.values()], default=0.0)
     late = pending > 0 and wait > 60
     yield WARNING if late else FINE, f"queue: {pending} waiting, the first for {max(wait, 0):.0f} s"
+
+
+async def _keys(url: str) -> list[ApiKey]:
+    store = PostgresStore(url, notify=False)
+    await store.open()
+    try:
+        return await store.credentials.keys()
+    finally:
+        await store.close()
 
 
 async def _content(url: str) -> tuple[Now, list[WorkerRow], dict[str, int], dict[tuple[str, Status], int]]:

@@ -117,7 +117,10 @@ WRONG: dict[str, Callable[[], str]] = {
     "without-an-owner": lambda: signed(sub=None),
     "with-an-empty-owner": lambda: signed(sub=""),
     "with-a-long-owner": lambda: signed(sub="x" * 256),
+    "with-an-owner-that-no-database-keeps": lambda: signed(sub="a\0b"),
+    "with-an-owner-that-is-no-text": lambda: signed(sub="a\ud800b"),
     "with-odd-roles": lambda: signed(roles=7),
+    "with-roles-by-name": lambda: signed(roles={"admin": False, "read": False}),
     "too-long": lambda: signed(more="x" * 9000),
     "cut": lambda: signed()[:-5],
     "no-token": lambda: "a.b.c",
@@ -183,6 +186,31 @@ async def test_a_key_that_is_withdrawn_counts_no_more_for_tokens_seen_before(clo
     assert await known.verify(signed(RSA["two"], "RS256", "two"))
     assert known.known(token) is None
     assert await known.verify(token) is None
+
+
+async def test_a_key_that_is_withdrawn_counts_no_more_also_where_nobody_else_asks(clock_of_keys: Clock) -> None:
+    issuer = Issuer("one", "two")
+    known = verifier(issuer, clock_of_keys)
+    token = signed(RSA["one"], "RS256", "one")
+    assert await known.verify(token)
+    issuer.kids = {"two"}
+    clock_of_keys.now += 301
+    assert known.known(token) is None
+    assert await known.verify(token) is None
+
+
+async def test_a_key_that_is_replaced_under_its_name_counts_no_more(
+    clock_of_keys: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuer = Issuer("one")
+    known = verifier(issuer, clock_of_keys)
+    old = signed(RSA["one"], "RS256", "one")
+    assert await known.verify(old)
+    monkeypatch.setitem(RSA, "one", RSA["two"])
+    clock_of_keys.now += 301
+    assert await known.verify(signed(RSA["one"], "RS256", "one"))
+    assert known.known(old) is None
+    assert await known.verify(old) is None
 
 
 async def test_an_issuer_that_is_down_changes_nothing_for_a_known_key(clock_of_keys: Clock) -> None:

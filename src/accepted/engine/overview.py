@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
-from ..contract.operation import Operation
+from ..contract.operation import Operation, Status
 from ..contract.statistic import HISTORY, MINUTE, Snapshot, WorkerState, scope_of
 from ..store.clock import Clock
 from ..store.protocol import Hint, Store, StoreUnavailable
@@ -42,7 +42,7 @@ class Glance(NamedTuple):
 class Watcher(Waiter):
     """Someone who looks at everything of `owner` (None: of all). A context manager; it is told of by `news`."""
 
-    __slots__ = ("_changed", "_more", "_nudged", "_overview", "_snapshot", "owner")
+    __slots__ = ("_changed", "_more", "_nudged", "_overview", "_snapshot", "counts", "owner")
 
     def __init__(self, overview: Overview, owner: str | None) -> None:
         super().__init__()
@@ -52,6 +52,8 @@ class Watcher(Waiter):
         self._more = False
         self._nudged = False
         self._snapshot: Snapshot | None = None
+        self.counts: Mapping[tuple[str, Status], int] = {}
+        """Those it was told last."""
 
     @property
     def over(self) -> bool:
@@ -67,7 +69,7 @@ class Watcher(Waiter):
 
     def tell(self, snapshot: Snapshot, changed: Sequence[Operation], more: bool) -> None:
         """There is something new; what was not read yet is joined with it."""
-        self._snapshot = snapshot
+        self._snapshot, self.counts = snapshot, snapshot.counts
         self._more |= more
         for operation in changed:
             if self.owner is None or operation.owner == self.owner:
@@ -106,6 +108,7 @@ class Overview:
         self._clock = clock
         self._changed: dict[str, None] = {}
         self._more = False
+        self._missed = False
         self._reading: dict[str | None, tuple[float, asyncio.Future[Snapshot]]] = {}
         self.watchers: set[Watcher] = set()
         feed.follow_hints(self._on_hints)
@@ -157,30 +160,39 @@ class Overview:
 
     async def run(self) -> None:
         """Look while somebody watches, for ever."""
-        quiet = 0
+        turn = 0
         while True:
             await self._clock.sleep(EVERY)
             if not self.watchers:
-                self._changed, self._more = {}, False
+                self._changed, self._more, self._missed = {}, False, False
                 continue
-            quiet += 1
-            if self._changed or self._more or quiet >= AT_LEAST:
-                quiet = 0
+            turn = (turn + 1) % AT_LEAST
+            if self._changed or self._more or not turn:
                 try:
-                    await self.look()
+                    await self.look(steady=not turn)
                 except StoreUnavailable as error:
                     log.warning("watchers are told nothing now: %s", error)
 
-    async def look(self) -> None:
-        """Tell every watcher what is new."""
+    async def look(self, *, steady: bool = True) -> None:
+        """Tell every watcher what is new.
+
+        Who does not see everything is told at once of what is theirs, and else at `steady` times only: when others are
+        busy is not for them to know.
+        """
         changed, self._changed = list(self._changed), {}
         more, self._more = self._more, False
+        self._missed |= more
         found = [await self._store.operation(id) for id in changed]
-        operations = [each for each in found if isinstance(each, Operation)]
         for owner in {watcher.owner for watcher in self.watchers}:
+            theirs = [each for each in found if not owner or (each is not None and each.owner == owner)]
+            operations = [each for each in theirs if isinstance(each, Operation)]
+            if owner and not (theirs or steady):
+                continue
             snapshot = await self.snapshot(owner)
             for watcher in [watcher for watcher in self.watchers if watcher.owner == owner]:
-                watcher.tell(snapshot, operations, more or len(operations) < len(found))
+                missed = self._missed and steady and snapshot.counts != watcher.counts if owner else more
+                watcher.tell(snapshot, operations, missed or len(operations) < len(theirs))
+        self._missed = self._missed and not steady
 
     def _on_hints(self, hints: Sequence[Hint] | None) -> None:
         if not self.watchers:

@@ -45,8 +45,13 @@ class TokenVerifier:
         )
 
     def known(self, token: str) -> Caller | None:
-        """Whom a token shows that was verified before; the guard looks whether its time is over."""
-        return self._known.get(hashlib.sha256(token.encode()).digest()) if self._known else None
+        """Whom a token shows that was verified before; the guard looks whether its time is over.
+
+        Nobody while the issuer's keys have to be asked for again: one that it has withdrawn must not live on in here.
+        """
+        if not self._known or (self._keys is not None and not self._keys.is_fresh):
+            return None
+        return self._known.get(hashlib.sha256(token.encode()).digest())
 
     async def verify(self, token: str) -> Caller | None:
         """Whom it shows; None for whatever is wrong with it, which the log says at DEBUG."""
@@ -85,10 +90,12 @@ class TokenVerifier:
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         owner = _claim(claims, self._settings.jwt_owner_claim)
-        if not isinstance(owner, str) or not 0 < len(owner) <= 255:
+        if not isinstance(owner, str) or not 0 < len(owner) <= 255 or not owner.isprintable():
             raise ValueError("the token names no owner")
-        given = _claim(claims, self._settings.jwt_roles_claim) or ()
+        given = _claim(claims, self._settings.jwt_roles_claim) or []
         words = given.replace(",", " ").split() if isinstance(given, str) else given
+        if not isinstance(words, list):  # an object might say {"admin": false}
+            raise ValueError("roles are a list or words")
         known = frozenset(Role(word) for word in words if word in Role.__members__.values())
         until = round((float(claims["exp"]) + self._settings.jwt_leeway) * 1000)
         return Caller(owner, known, f"jwt:{_named(claims)}", until)
@@ -103,15 +110,21 @@ class _KeySet:
         self._connect = connect
         self._changed = changed
         self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._text = b""
         self._asked = -REST
         self._got = -FRESH
         self._turn = asyncio.Lock()
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether they are believed without being asked for again."""
+        return self._time() - self._got <= FRESH
+
     async def find(self, kid: Any, algorithm: str) -> jwt.PyJWK:
         """The key of this name that is meant for this algorithm. Raises `PyJWTError` where there is none."""
-        if kid not in self._keys or self._time() - self._got > FRESH:
+        if kid not in self._keys or not self.is_fresh:
             async with self._turn:
-                if (kid not in self._keys or self._time() - self._got > FRESH) and self._may_ask():
+                if (kid not in self._keys or not self.is_fresh) and self._may_ask():
                     await self._ask()
         key = self._keys.get(kid)
         if key is None or key.algorithm_name != algorithm:
@@ -125,14 +138,15 @@ class _KeySet:
         """What cannot be had now leaves the keys as they were."""
         self._asked = self._time()
         try:
-            found = jwt.PyJWKSet.from_json((await self._fetched()).decode())
+            text = await self._fetched()
+            found = jwt.PyJWKSet.from_json(text.decode())
         except (httpx2.HTTPError, TimeoutError, jwt.PyJWTError, ValueError) as error:
             log.warning("the keys at %s cannot be had: %s", self._url, type(error).__name__)
             return
         keys = {key.key_id: key for key in found.keys if key.public_key_use in {None, "sig"} and key.key_type != "oct"}
-        if keys.keys() != self._keys.keys():
+        if text != self._text:  # not their names alone: a key may be replaced under its name
             self._changed()
-        self._keys, self._got = keys, self._time()
+        self._keys, self._text, self._got = keys, text, self._time()
 
     async def _fetched(self) -> bytes:
         async with asyncio.timeout(PATIENCE), self._connect() as client, client.stream("GET", self._url) as answer:

@@ -2,7 +2,9 @@
 
 Anybody can write these headers, so only what comes from an address in `trusted_proxies` is believed, and of a chain of
 proxies only what trusted ones have added: from the end of the list, as far as each was told by one that is trusted.
-`Forwarded` (RFC 7239) wins over `X-Forwarded-For`, `-Proto` and `-Host`.
+
+They say it in `Forwarded` (RFC 7239) or in `X-Forwarded-For`, `-Proto` and `-Host`. A proxy writes one of the two and
+passes on the other as its client wrote it, so where both are there, neither is believed.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from starlette.types import Scope
 from ..contract.address import Network
 
 _PAIR = re.compile(r'\s*(for|proto|host)\s*=\s*(?:"([^"]*)"|([^\s";,]+))\s*', re.IGNORECASE)
+_OLD = {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"}
 _SCHEMES = {"http": "ws", "https": "wss"}
 _HOST = re.compile(r"[\w.-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
 
@@ -26,7 +29,7 @@ Hop = tuple[str, str, str]
 def unproxied(scope: Scope, trusted: Sequence[Network]) -> Scope:
     """The scope as it would be without the proxies that are trusted; the same one where there are none."""
     address = (scope.get("client") or ("",))[0]
-    if not _is_trusted(address, trusted):
+    if not _is_trusted(address, trusted) or _two_voices(scope["headers"]):
         return scope
     client, proto, host = address, "", ""
     for told_for, told_proto, told_host in _hops(scope["headers"]):
@@ -40,6 +43,11 @@ def unproxied(scope: Scope, trusted: Sequence[Network]) -> Scope:
         others = [(name, value) for name, value in scope["headers"] if name != b"host"]
         changes["headers"] = [(b"host", host.encode("latin-1")), *others]
     return {**scope, **changes}
+
+
+def _two_voices(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    names = {name for name, _ in headers}
+    return b"forwarded" in names and not names.isdisjoint(_OLD)
 
 
 def _hops(headers: Sequence[tuple[bytes, bytes]]) -> Iterator[Hop]:
