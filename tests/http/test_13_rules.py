@@ -89,3 +89,8 @@ async def test_an_admin_sees_everybodys_and_a_retry_stays_with_its_owner(guarded
     assert (await guarded.post(f"/operations/{id}/cancel", headers=admin)).status_code == 200
     retried = (await guarded.post(f"/operations/{id}/retry", headers=admin)).json()["operationId"]
     assert (await guarded.get(f"/operations/{retried}", headers={"X-Caller": "acme/read"})).status_code == 200
+
+
+async def test_an_owner_that_nobody_can_be_is_a_wrong_parameter(guarded: Api) -> None:
+    answer = await guarded.get("/jobs?owner=a%00b", headers={"X-Caller": "root/admin"})
+    assert problem(answer, 422, "invalid-parameter")["errors"][0]["parameter"] == "owner"

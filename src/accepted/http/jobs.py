@@ -45,7 +45,8 @@ class Jobs:
         `owner` is an admin's filter. Anybody else may name nobody but themselves.
         """
         query = Query(call)
-        owner = next(iter(query.all("owner")[-1:]), call.sees)
+        named = query.owner()
+        owner = call.sees if named is None else named
         if call.sees is not None and owner != call.sees:
             raise Forbidden("Only an admin may ask for the jobs of another owner.")
         statuses = query.statuses()

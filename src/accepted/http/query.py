@@ -60,6 +60,13 @@ class Query:
             self._wrong("status", "one of " + ", ".join(Status), 0)
         return tuple(known) or None
 
+    def owner(self) -> str | None:
+        """`owner`; None where none is named."""
+        value = next(iter(self.all("owner")[-1:]), None)
+        if value is not None and "\0" in value:  # PostgreSQL's texts cannot hold it
+            self._wrong("owner", "whose operations are asked for", 0)
+        return value
+
     def cursor(self) -> str | None:
         """`cursor` of a list of operations."""
         values = self.all("cursor")

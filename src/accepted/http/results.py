@@ -7,6 +7,7 @@ from ..contract.problem import OperationNotFound, RangeNotSatisfiable
 from ..service import Service
 from .call import JSON, SAFE, Call, Header
 from .headers import byte_range, disposition, matches
+from .query import Query
 
 _PRIVATE = (b"cache-control", b"private, no-cache")  # may be kept by its owner, but is asked for again: it expires
 _SANDBOX = (b"content-security-policy", b"sandbox; default-src 'none'")  # a stored page must not run as this origin's
@@ -34,7 +35,10 @@ class Results:
         """`GET` on a result's own resource, such as `/reports/{reportId}`, of operations of this `type`; `minted` is
         the operation a minted id stands for. Two owners may have results of one name; an admin says whose by `?owner=`.
         """
-        owner = dict(call.query()).get("owner", call.caller.owner) if call.caller.is_admin else call.caller.owner
+        query, owner = Query(call), call.caller.owner
+        if call.caller.is_admin and (named := query.owner()) is not None:
+            owner = named
+        query.check()
         id = await self._service.resource(call.path, minted, owner)
         if id == minted and (await self._service.get(id, call.sees)).type != type:
             raise OperationNotFound
