@@ -39,7 +39,7 @@ chaos: $(READY) tools ## kill, freeze and starve it for longer than the tests do
 
 # Programs that tests drive and pip cannot bring (with their packages, where those have another name), and letters for the browser to write with. Where they cannot be installed,
 # the tests that need them fail and say so.
-TOOLS := chromium ip:iproute2 nft:nftables nginx openssl strace
+TOOLS := chromium ip:iproute2 nft:nftables nginx openssl pgbouncer strace
 tools:
 	@missing() { for tool in $(TOOLS); do command -v $${tool%:*} >/dev/null || echo $${tool#*:}; done; }; \
 	wanted=$$(missing); \

@@ -7,25 +7,32 @@ with `on_sqlite`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import apsw
 import pytest
 
+from tests.store.pooler import the_pooler
 from tests.store.server import Server, the_server
 
 BACKENDS = ("sqlite", "postgres")
+POOLED = "pooler"
+"""PostgreSQL behind PgBouncer: for what shows that nothing depends on whose connection it is."""
 
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"])
 on_postgres = pytest.mark.parametrize("backend", ["postgres"])
+on_pooler = pytest.mark.parametrize("backend", [POOLED])
 
 
 class Database(Protocol):
     """One that is empty but for our schema (or a file that is still to be made), and a way past the store into it."""
 
     url: str
+    settings: Mapping[str, Any]
+    """What has to be set for it, beside its URL."""
 
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """The rows of a statement that both kinds understand, through a connection of its own."""
@@ -36,6 +43,8 @@ class Database(Protocol):
 
 class File:
     """A file of SQLite's."""
+
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, path: Path) -> None:
         self.url = f"sqlite:///{path}"
@@ -52,16 +61,18 @@ class File:
 
 
 class Schema:
-    """A database on the PostgreSQL server of this process."""
+    """A database on the PostgreSQL server of this process, behind its pooler or not."""
 
-    def __init__(self, server: Server) -> None:
-        self.url = server.lend()
+    def __init__(self, server: Server, *, pooled: bool) -> None:
+        self._direct = server.lend()
+        self.url = the_pooler().url(self._direct) if pooled else self._direct
+        self.settings: Mapping[str, Any] = {"prepared_statements": False, "listen_url": self._direct} if pooled else {}
         self._server = server
         self._whole = True
 
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         self._whole = self._whole and statement.startswith("SELECT")
-        return self._server.run(self.url, statement)
+        return self._server.run(self._direct, statement)
 
     def content(self) -> bytes:
         values = [value for table in rows(self) for row in self.run(f"SELECT * FROM {table}") for value in row]
@@ -70,9 +81,9 @@ class Schema:
     def close(self) -> None:
         """Whoever changes a schema leaves it to nobody."""
         if self._whole:
-            self._server.take_back(self.url)
+            self._server.take_back(self._direct)
         else:
-            self._server.drop(self.url)
+            self._server.drop(self._direct)
 
 
 MakeDatabase = Callable[[str], Database]
@@ -87,14 +98,14 @@ def databases(backend: str, folder: Path) -> Iterator[MakeDatabase]:
 
         def named(name: str) -> Database:
             if name not in made:
-                made[name] = File(folder / f"{name}.db") if backend == "sqlite" else _schema(stack)
+                made[name] = File(folder / f"{name}.db") if backend == "sqlite" else _schema(stack, backend == POOLED)
             return made[name]
 
         yield named
 
 
-def _schema(stack: contextlib.ExitStack) -> Schema:
-    return stack.enter_context(contextlib.closing(Schema(the_server())))
+def _schema(stack: contextlib.ExitStack, pooled: bool) -> Schema:
+    return stack.enter_context(contextlib.closing(Schema(the_server(), pooled=pooled)))
 
 
 def rows(database: Database) -> dict[str, int]:

@@ -11,14 +11,25 @@ from tests.chaos.campaign import campaign, sized, told
 from tests.processes.figures import Figures
 from tests.processes.recorder import sentences
 from tests.processes.storm import Storm, recoveries, silences
+from tests.store.pooler import the_pooler
 from tests.store.server import the_server
 
 pytestmark = pytest.mark.chaos
 
 
-async def test_a_storm_of_kills_loses_nothing_on_many_nodes(tmp_path: Path, scale: int, figures: Figures) -> None:
+@pytest.mark.parametrize("way", ["directly", "through a pooler"])
+async def test_a_storm_of_kills_loses_nothing_on_many_nodes(
+    way: str, tmp_path: Path, scale: int, figures: Figures
+) -> None:
     operations, kills = sized(scale, 200, 10_000), sized(scale, 6, 200)
-    with campaign(tmp_path, the_server().database()) as day:
+    url, settings = the_server().database(), {}
+    if way == "through a pooler":
+        settings = {
+            "ACCEPTED_DATABASE_URL": the_pooler().url(url),
+            "ACCEPTED_LISTEN_URL": url,
+            "ACCEPTED_PREPARED_STATEMENTS": "off",
+        }
+    with campaign(tmp_path, url, **settings) as day:
         async with day.crowd(seed=404) as crowd:
             storm = Storm(day.servers, crowd, day.recorder, seed=404, roles=("web", "worker"))
             await storm.run(operations=operations, kills=kills)
@@ -28,7 +39,9 @@ async def test_a_storm_of_kills_loses_nothing_on_many_nodes(tmp_path: Path, scal
     assert sentences(verdict) == []
     assert verdict.acknowledged == operations
     killed = dict(Counter(kill.role for kill in storm.kills))
-    figures.note("PostgreSQL, kill storm", f"{told(verdict)}; {kills} kills {killed}; {verdict.records:,} records")
+    figures.note(
+        f"PostgreSQL {way}, kill storm", f"{told(verdict)}; {kills} kills {killed}; {verdict.records:,} records"
+    )
     again = recoveries(day.diary.entries(), storm.kills)
-    figures.milliseconds("PostgreSQL, worker killed: until what it ran runs again", again or [0.0])
-    figures.milliseconds("PostgreSQL, web killed: no 202 for", silences(crowd.acked_at, storm.kills) or [0.0])
+    figures.milliseconds(f"PostgreSQL {way}, worker killed: until what it ran runs again", again or [0.0])
+    figures.milliseconds(f"PostgreSQL {way}, web killed: no 202 for", silences(crowd.acked_at, storm.kills) or [0.0])

@@ -38,7 +38,7 @@ def make_app(database: Database, clock: MovableClock, gates: Gates) -> MakeApp:
     """An app with the whole menu, not yet started; all of one test share a database."""
 
     def make(**settings: Any) -> Accepted:
-        settings = {"database": database.url, "drain_timeout": 0.5, **settings}
+        settings = {"database": database.url, **database.settings, "drain_timeout": 0.5, **settings}
         app = Accepted(clock=clock, **settings)
         menu.register(app, gates)
         return app

@@ -28,10 +28,16 @@ ACCEPTED = [sys.executable, "-m", "accepted.cli"]
 
 def environment(changes: Mapping[str, str]) -> dict[str, str]:
     """The environment of a server: nothing of the tester's own settings, but these. Tests look more often than clients
-    may.
+    may, and their PostgreSQL does not sync.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ACCEPTED_", "PROMETHEUS_"))}
-    return {**kept, "PYTHONUNBUFFERED": "1", "ACCEPTED_POLL_MINIMUM": "0", **changes}
+    return {
+        **kept,
+        "PYTHONUNBUFFERED": "1",
+        "ACCEPTED_POLL_MINIMUM": "0",
+        "ACCEPTED_UNSAFE_DATABASE": "true",
+        **changes,
+    }
 
 
 def run(*arguments: str, settings: Mapping[str, str] = MappingProxyType({})) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ from tests.processes.figures import Figures
 from tests.processes.process import kill
 from tests.processes.serving import run, served
 from tests.sse import Event, Parser, parsed
+from tests.store.pooler import the_pooler
 from tests.store.server import the_server
 
 
@@ -86,6 +87,35 @@ def test_the_doctor_names_what_loses_a_202(url: str) -> None:
     assert "WRONG   database: fsync is off" in answer.stdout
     assert "schema: up to date" in answer.stdout
     assert "workers: 0 alive" in answer.stdout
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_database_that_loses_what_it_has_promised_is_refused(command: str, url: str, tmp_path: Path) -> None:
+    """Guarantee D2. Told that it is meant so, the other tests of this file are served by it."""
+    safe = {"ACCEPTED_DATABASE_URL": url, "ACCEPTED_UNSAFE_DATABASE": "false", "TEST_FOLDER": str(tmp_path)}
+    options = ["--port", "0"] if command == "serve" else []
+    refused = run(command, "tests.processes.menu:app", *options, settings=safe)
+    assert refused.returncode == 2, refused.stderr
+    assert "PostgreSQL runs with fsync and full_page_writes off" in refused.stderr
+    assert "ACCEPTED_UNSAFE_DATABASE=true" in refused.stderr
+
+
+def test_behind_a_pooler(url: str, tmp_path: Path) -> None:
+    """The doctor says what is to be set, and is content once it is; then a server and its workers serve."""
+    pooled = {"ACCEPTED_DATABASE_URL": the_pooler().url(url)}
+    said = run("doctor", settings=pooled).stdout
+    assert "warning pooler: one stands before the database" in said
+    assert "warning hints: nothing is heard from LISTEN" in said
+    pooled |= {"ACCEPTED_PREPARED_STATEMENTS": "off", "ACCEPTED_LISTEN_URL": url}
+    said = run("doctor", settings=pooled).stdout
+    assert "pooler:" not in said
+    assert "hints:" not in said
+    with served(tmp_path, workers=2, **pooled) as (server, api):
+        submitted = [api.submit("/notes", number) for number in range(50)]
+        assert {api.ended(operation)["status"] for operation in submitted} == {"COMPLETED"}
+        server.end()
+    assert "Traceback" not in server.logged()
+    assert "LISTEN" not in server.logged()
 
 
 @pytest.mark.parametrize("command", ["migrate", "doctor"])
