@@ -14,9 +14,11 @@ from tests.contract.given import DAY, NOW, op_id
 
 NUMBER = 1_000_000
 RUNNING, DELAYED, LINE, ENDED = 300, 5_000, 200_000, 500_000  # all others are parked
-WORKERS, OWNERS, SINCE = 10, 500, NOW.wall - NUMBER
+WORKERS, OWNERS, HOSTS, SINCE = 10, 500, 50, NOW.wall - NUMBER
+SPARSE = 50  # one in so many has rows in the other tables: 20,000, of which no statement may read more than a few
 GROWING = (
     "operation", "event", "payload", "log_line", "chunk", "idempotency_key", "resource", "tombstone", "delivery",
+    "api_key", "ticket",
 )  # fmt: skip
 
 ID = f"'op-{'0' * 19}' || ({NUMBER} + n)"
@@ -33,19 +35,22 @@ _FILL = (
         CASE WHEN kind = 'end' THEN {NOW.wall} + n END, CASE WHEN kind IN ('line', 'park') THEN {SINCE} + n END,
         CASE WHEN n < 2 THEN 'full' END, CASE WHEN kind = 'park' THEN 'full' END, $record
     FROM (SELECT n, {_KIND} AS kind FROM $numbers) AS kinds""",
-    f"INSERT INTO $event (operation, sequence, body) SELECT {ID}, 1, $record FROM $numbers WHERE n % 5 = 0",
-    f"INSERT INTO $payload (operation, name, body) SELECT {ID}, 'input', $record FROM $numbers WHERE n % 10 = 0",
-    f"INSERT INTO $log_line (operation, line, body) SELECT {ID}, 1, $record FROM $numbers WHERE n % 20 = 0",
-    f"INSERT INTO $chunk (operation, attempt, number, body) SELECT {ID}, 1, 0, $record FROM $numbers WHERE n % 20 = 0",
+    f"INSERT INTO $event (operation, sequence, body) SELECT {ID}, 1, $record FROM $few",
+    f"INSERT INTO $payload (operation, name, body) SELECT {ID}, 'input', $record FROM $few",
+    f"INSERT INTO $log_line (operation, line, body) SELECT {ID}, 1, $record FROM $few",
+    f"INSERT INTO $chunk (operation, attempt, number, body) SELECT {ID}, 1, 0, $record FROM $few",
     f"""INSERT INTO $idempotency_key (owner, route, key, operation, fingerprint, keep_until, drop_at)
-    SELECT 'flood', '/r', 'k' || n, {ID}, 'f', {NOW.wall}, CASE WHEN n % 20 = 0 THEN {NOW.wall} + n END
-    FROM $numbers WHERE n % 10 = 0""",
-    f"INSERT INTO $resource (owner, path, operation) SELECT 'flood', 'p' || n, {ID} FROM $numbers WHERE n % 20 = 0",
+    SELECT 'flood', '/r', 'k' || n, {ID}, 'f', {NOW.wall}, CASE WHEN n % {2 * SPARSE} = 0 THEN {NOW.wall} + n END
+    FROM $few""",
+    f"INSERT INTO $resource (owner, path, operation) SELECT 'flood', 'p' || n, {ID} FROM $few",
     f"""INSERT INTO $tombstone (id, owner, expired_at)
-    SELECT 'gone' || n, 'flood', {NOW.wall} + n FROM $numbers WHERE n % 20 = 0""",
+    SELECT 'gone' || n, 'flood', {NOW.wall} + n FROM $few""",
     f"""INSERT INTO $delivery (operation, id, host, due_at, record)
-    SELECT {ID}, 'd', 'h' || n % 50, CASE WHEN n % 100 = 0 THEN {NOW.wall} + n END, $record
-    FROM $numbers WHERE n % 20 = 0""",
+    SELECT {ID}, 'd', 'h' || n / {2 * SPARSE} % {HOSTS}, CASE WHEN n % {2 * SPARSE} = 0 THEN {NOW.wall} + n END, $record
+    FROM $few""",
+    "INSERT INTO $api_key (id, revision, record) SELECT 'key' || n, n, $record FROM $few",
+    f"""INSERT INTO $ticket (digest, expires_at, record)
+    SELECT CAST('ticket' || n AS $bytes), {NOW.wall} + n, $record FROM $few""",
     f"""INSERT INTO $worker (id, lease_until, about)
     SELECT 'w' || n, {NOW.tick + DAY}, $record FROM $numbers WHERE n < {WORKERS}""",
 )
@@ -63,6 +68,7 @@ async def fill_postgres(connection: Any) -> None:
         AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = indexname)""",
         list(GROWING),
     )
+    await connection.execute("SET maintenance_work_mem = '256MB'")
     for name, _ in indexes:
         await connection.execute(f"DROP INDEX accepted.{name}")
     await connection.execute(f"CREATE TEMPORARY TABLE numbers AS SELECT generate_series(0, {NUMBER - 1}) AS n")
@@ -100,5 +106,13 @@ def fill_sqlite(connection: apsw.Connection) -> None:
 
 
 def _written(statement: str, schema: str, record: str) -> str:
-    written = statement.replace("$numbers", "numbers").replace("$record", record)
-    return written.replace("$", schema)
+    words = {
+        "$numbers": "numbers",
+        "$few": f"numbers WHERE n % {SPARSE} = 0",
+        "$record": record,
+        "$bytes": "bytea" if schema else "BLOB",
+        "$": schema,
+    }
+    for word, meaning in words.items():
+        statement = statement.replace(word, meaning)
+    return statement

@@ -20,7 +20,7 @@ from accepted.store.postgres_schema import SQL as POSTGRES
 from accepted.store.sqlite_schema import SQL as SQLITE
 from accepted.store.sqlite_schema import connect, migrate
 from tests.contract.given import DAY, NOW
-from tests.store.million import DELAYED, ENDED, GROWING, NUMBER, RUNNING, fill_postgres, fill_sqlite, id_of
+from tests.store.million import DELAYED, ENDED, GROWING, NUMBER, RUNNING, SPARSE, fill_postgres, fill_sqlite, id_of
 from tests.store.server import the_server
 
 NEW, PENDING, OVER, LAST = "op-new", RUNNING + DELAYED + 1, NUMBER - ENDED, NUMBER - 1
@@ -40,6 +40,8 @@ POSTGRES_CASES: dict[str, tuple[object, ...]] = {
     "operations_by_ids": (_IDS,),
     "lock_operations": (_IDS,),
     "tombstones_by_ids": (_IDS,),
+    "witness": (_ID, 1, r"'{}'::bytea"),
+    "held_elsewhere": (_IDS, _IDS),
     "leases": (_TEXTS["w1"],),
     "lock_workers": (_TEXTS["w1"],),
     "due": ("'report'", "'flood'", ROOM, 0),
@@ -110,13 +112,18 @@ POSTGRES_CASES: dict[str, tuple[object, ...]] = {
     "queue": ("'report'", "''", 100, 0),
     "heads": (_MANY, 300),
     "workers": (),
+    "partitions_of_owner": ("'flood'",),
+    "keys_after": (NUMBER - SPARSE - 1,),
+    "key_by_id": ("'key0'",),
+    "put_api_key": ("'new'", r"'{}'::bytea"),
+    "put_ticket": ("'new'", 1, r"'{}'::bytea"),
+    "drop_tickets": (LATER,),
+    "take_ticket": ("'ticket0'",),
 }  # fmt: skip
 NOT_ASKED = {
-    "begin", "clock", "lock_types", "lock_groups", "notify", "changed",
-    "partitions", "partitions_of_owner",  # the tally: it grows with owners and types, not with history
+    "begin", "clock", "moment", "transaction", "fate", "lock_types", "lock_groups", "lock_keys", "notify", "changed",
+    "partitions",  # the tally: it grows with owners and types, not with history
     "webhooks", "rewrite_webhook",  # a command, while nothing else runs
-    "keys_after", "lock_keys", "key_by_id", "put_api_key",  # keys of callers: as many as an operator makes
-    "put_ticket", "drop_tickets", "take_ticket",  # tickets last half a minute
 }  # fmt: skip
 
 
@@ -173,6 +180,7 @@ _AFTER = msgspec.json.encode({id_of(OVER): 0, id_of(LAST): 0}).decode()
 SQLITE_CASES: dict[str, tuple[object, ...]] = {
     "operations_by_ids": (_JSON,),
     "operation_by_id": (id_of(OVER),),
+    "operation_of_owner": (id_of(OVER), "flood"),
     "tombstone_by_id": (f"gone{OVER}",),
     "key": ("flood", "/r", f"k{OVER}"),
     "lease": ("w1",),
@@ -244,6 +252,13 @@ SQLITE_CASES: dict[str, tuple[object, ...]] = {
     "workers": (NOW.tick,),
     "fact": ("boot",),
     "put_fact": ("boot", "x"),
+    "partitions_of_owner": ("flood",),
+    "keys_after": (NUMBER - SPARSE - 1,),
+    "key_by_id": ("key0",),
+    "put_api_key": ("new", b"{}"),
+    "put_ticket": (b"new", 1, b"{}"),
+    "drop_tickets": (LATER,),
+    "take_ticket": (b"ticket0",),
 }
 INSTRUCTIONS = 60 * ROWS  # of SQLite's machine: a row takes a few dozen
 

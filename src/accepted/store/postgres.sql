@@ -250,7 +250,8 @@ SELECT id, record FROM accepted.delivery WHERE operation = ANY($1::text[]) ORDER
 SELECT due_at FROM accepted.delivery WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1;
 
 -- name: waiting_hosts
--- Hosts with pending deliveries behind (host, limit), and when their first one is due: one step of the index for each host.
+-- Hosts with pending deliveries behind (host, limit), and when their first one is due: one step of the index for each host. In an order
+-- that only that index has: by the time alone, PostgreSQL may look for a host's first among those of all others.
 WITH RECURSIVE waiting (host) AS (
     (SELECT host FROM accepted.delivery WHERE due_at IS NOT NULL AND host > $1 ORDER BY host LIMIT 1)
     UNION ALL
@@ -259,12 +260,14 @@ WITH RECURSIVE waiting (host) AS (
     FROM waiting WHERE waiting.host IS NOT NULL
 )
 SELECT host, (SELECT due_at FROM accepted.delivery AS first
-              WHERE first.host = waiting.host AND first.due_at IS NOT NULL ORDER BY first.due_at LIMIT 1)
+              WHERE first.host >= waiting.host AND first.due_at IS NOT NULL ORDER BY first.host, first.due_at LIMIT 1)
 FROM waiting WHERE host IS NOT NULL LIMIT $2;
 
 -- name: due_deliveries
--- Deliveries to a host that are due, by (host, time, limit); not those that another claim looks at.
-SELECT id, record FROM accepted.delivery WHERE host = $1 AND due_at <= $2 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED;
+-- Deliveries to a host that are due, by (host, time, limit); not those that another claim looks at. In the order of the index of hosts,
+-- too, or all that waits for another host may be read first.
+SELECT id, record FROM accepted.delivery WHERE host >= $1 AND (host, due_at) <= ($1, $2) AND due_at IS NOT NULL
+ORDER BY host, due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED;
 
 -- name: drop_deliveries
 -- The deliveries of operations.
