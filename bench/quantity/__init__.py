@@ -18,6 +18,7 @@ from bench.quantity import (
     deliver,
     drain,
     fanout,
+    flood,
     history,
     idle,
     limits,
@@ -58,6 +59,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "client": Quantity("an operation by the Python client against the same by hand with httpx2", client.measure),
     "limits": Quantity("what authentication and limits cost durable accepts per second", limits.measure),
     "auth": Quantity("what an API key costs durable accepts per second", auth.measure),
+    "flood": Quantity("an owner's work beside the flood of another, against alone", flood.measure),
     "memory": Quantity("memory of the web process after 100,000 operations", memory.measure),
     "dashboard": Quantity("the dashboard's first paint with 100,000 operations behind it", dashboard.measure),
 }
