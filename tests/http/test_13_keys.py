@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from accepted import Accepted
@@ -175,28 +173,6 @@ async def test_keys_are_replaced_under_load_and_nobody_is_turned_away(nodes: lis
 
 
 # --- what belongs to whom
-
-Ask = Callable[[httpx2.AsyncClient, str, dict[str, str]], Awaitable[httpx2.Response]]
-OF_AN_OPERATION = [
-    ("GET", ""), ("GET", "/result"), ("GET", "/stream"), ("GET", "/deliveries"), ("POST", "/cancel"),
-    ("POST", "/retry"), ("POST", "/ticket"), ("POST", "/deliveries/dlv-1/redeliver"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("method", "path"), OF_AN_OPERATION)
-async def test_somebody_elses_looks_like_nothing(idle: Api, method: str, path: str) -> None:
-    acme, other = await key(idle), await key(idle, owner="other")
-    theirs = (await idle.post("/noops", headers=acme)).json()["operationId"]
-    unknown = theirs[:-1] + ("0" if theirs[-1] != "0" else "1")
-    answers = [await idle.request(method, f"/operations/{id}{path}", headers=other) for id in (theirs, unknown)]
-    assert [answer.status_code for answer in answers] == [404, 404]
-    assert answers[0].content.replace(theirs.encode(), b"") == answers[1].content.replace(unknown.encode(), b"")
-    assert [_about(answer) for answer in answers] == [_about(answers[0])] * 2
-
-
-def _about(answer: httpx2.Response) -> dict[str, str]:
-    """Its headers, but for how much is left to who asks."""
-    return {name: value for name, value in answer.headers.items() if name != "ratelimit"}
 
 
 async def test_polling_somebody_elses_is_not_slowed_by_whom_it_belongs_to(idle: Api) -> None:
