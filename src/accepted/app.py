@@ -345,4 +345,5 @@ def open_store(settings: Settings, clock: Clock, *, apart: bool = False) -> Stor
         return SqliteStore(path, clock=clock, apart=apart, notify=settings.notify)
     from .store.postgres import PostgresStore
 
-    return PostgresStore(settings.database, clock=clock, notify=settings.notify)
+    choices = {name: getattr(settings, name) for name in ("notify", "listen_url", "prepared_statements")}
+    return PostgresStore(settings.database, clock=clock, **choices)

@@ -66,7 +66,7 @@ def examine(app: str | None) -> Iterator[Finding]:
         else:
             from .doctor_postgres import examine as examine_postgres
 
-            yield from (Finding(*found) for found in examine_postgres(settings.database))
+            yield from (Finding(*found) for found in examine_postgres(settings))
     except click.ClickException as error:
         yield Finding(WRONG, f"database: {error.message}")
     except (StoreUnavailable, apsw.Error) as error:

@@ -9,10 +9,11 @@ import click
 
 from .contract.credential import ApiKey
 from .contract.operation import Now, Status
-from .settings import without_password
+from .settings import Settings, without_password
 from .store.move import Tell, move
 from .store.postgres import PostgresStore
-from .store.postgres_schema import migrate, missing, promises
+from .store.postgres_hints import audible
+from .store.postgres_schema import lossy, migrate, missing, pooled, promises
 from .store.protocol import StoreUnavailable, WorkerRow
 from .store.queries import Migration
 
@@ -42,20 +43,35 @@ def run_move(path: str, url: str, tell: Tell) -> int:
         raise click.ClickException(str(error)) from None
 
 
-def examine(url: str) -> Iterator[tuple[int, str]]:
+def run_lossy(url: str) -> list[str]:
+    """Settings of the server that lose a 202, by name. Raises `StoreUnavailable`."""
+    return asyncio.run(lossy(url))
+
+
+def examine(settings: Settings) -> Iterator[tuple[int, str]]:
     """How safe the server is set, and what is in the database; (severity, text). Raises `StoreUnavailable`."""
-    settings = asyncio.run(promises(url))
-    yield FINE, f"database: PostgreSQL {settings['server_version']}, {without_password(url)}"
-    for name in ("fsync", "full_page_writes"):
-        if settings[name] == "off":
-            yield WRONG, f"database: {name} is off: a 202 does not survive a crash of the database's machine"
-    if settings["synchronous_commit"] in {"off", "local"}:
-        yield WARNING, f"database: synchronous_commit is {settings['synchronous_commit']}: a failover can lose a 202"
+    url = settings.database
+    promised = asyncio.run(promises(url))
+    yield FINE, f"database: PostgreSQL {promised['server_version']}, {without_password(url)}"
+    for name in run_lossy(url):
+        yield WRONG, f"database: {name} is off: a 202 does not survive a crash of the database's machine"
+    if promised["synchronous_commit"] in {"off", "local"}:
+        yield WARNING, f"database: synchronous_commit is {promised['synchronous_commit']}: a failover can lose a 202"
+    if settings.prepared_statements and asyncio.run(pooled(url)):
+        yield (
+            WARNING,
+            "pooler: one stands before the database: prepared_statements have to be off, unless it pools by session",
+        )
     if found := run_missing(url):
         names = ", ".join(f"{migration.version:04d}_{migration.name}" for migration in found)
         yield WRONG, f"schema: {names} not applied yet: run accepted migrate"
         return
     yield FINE, "schema: up to date"
+    if settings.notify and not asyncio.run(audible(url, settings.listen_url or url)):
+        yield (
+            WARNING,
+            "hints: nothing is heard from LISTEN: nodes look once a second; listen_url can lead past a pooler",
+        )
     now, workers, oldest, tally = asyncio.run(_content(url))
     alive = sum(worker.alive for worker in workers)
     yield FINE if alive else WARNING, f"workers: {alive} alive, {len(workers) - alive} silent"
@@ -75,7 +91,7 @@ async def _keys(url: str) -> list[ApiKey]:
 
 
 async def _content(url: str) -> tuple[Now, list[WorkerRow], dict[str, int], dict[tuple[str, Status], int]]:
-    store = PostgresStore(url, notify=False)
+    store = PostgresStore(url, notify=False, prepared_statements=False)
     await store.open()
     try:
         return await store.now(), await store.workers(), await store.oldest_due(), await store.tally()

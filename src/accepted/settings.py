@@ -223,6 +223,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     tls_key: Annotated[str, Knob(str, "Its private key (PEM).")] = ""
     notify: Annotated[bool, Knob(flag, "Hints between processes; off: they look once a second.")] = True
+    listen_url: Annotated[
+        str, Knob(str, "PostgreSQL behind a pooler: where to LISTEN, past it; empty: through the database's URL.")
+    ] = ""
+    unsafe_database: Annotated[
+        bool,
+        Knob(
+            flag,
+            "PostgreSQL with `fsync` or `full_page_writes` off is served nevertheless.",
+            Danger(bool, "a 202 does not survive a crash of the database's machine", "yes"),
+        ),
+    ] = False
+    prepared_statements: Annotated[
+        bool, Knob(flag, "PostgreSQL: off behind a pooler that gives each transaction another connection.")
+    ] = True
     log_format: Annotated[str, Knob(str, "What `accepted serve` logs: text or json.")] = "text"
 
 
@@ -283,6 +297,8 @@ def _check(settings: Settings, source: Mapping[str, str]) -> None:
         raise InvalidSetting(f"{source['log_format']}: is text or json")
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise InvalidSetting(f"{source['database']}: starts with sqlite:/// or postgresql://")
+    if settings.listen_url and not settings.listen_url.startswith(("postgresql://", "postgres://")):
+        raise InvalidSetting(f"{source['listen_url']}: starts with postgresql://")
     if settings.secret_keys and find_spec("cryptography") is None:
         raise InvalidSetting(f"{source['secret_keys']}: needs cryptography: pip install 'accepted[encryption]'")
     if settings.database.startswith("postgres") and find_spec("asyncpg") is None:

@@ -127,7 +127,7 @@ class Cluster:
         self._guard = subprocess.Popen(
             ["/bin/sh", "-c", _GUARD, "guard", self.folder], stdin=subprocess.PIPE, start_new_session=True
         )
-        ports = _free_ports(2)
+        ports = free_ports(2)
         self.primary, self.other = (Instance(self, f"node{n}", port) for n, port in enumerate(ports))
         try:
             self._begin(standby, synchronous)
@@ -230,7 +230,8 @@ async def _following(url: str) -> bool:
         await connection.close()
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """So many that nobody listens on now."""
     sockets = [socket.socket() for _ in range(number)]
     try:
         for each in sockets:

@@ -9,11 +9,17 @@ from typing import Any
 import pytest
 
 from accepted.store.protocol import Store
-from tests.databases import Database
+from tests.databases import BACKENDS, POOLED, Database
 from tests.store.clock import MovableClock
 from tests.store.homes import MakeStore, stores_on
 
 OpenStore = Callable[..., Awaitable[Store]]
+
+
+@pytest.fixture(params=[*BACKENDS, POOLED])
+def backend(request: pytest.FixtureRequest) -> str:
+    """The kind of database that a test runs on: what any store promises holds behind a pooler too."""
+    return str(request.param)
 
 
 @pytest.fixture
@@ -25,7 +31,7 @@ def clock() -> MovableClock:
 @pytest.fixture
 def make_store(database: Database, clock: MovableClock) -> MakeStore:
     """Makes stores on the one database of a test."""
-    return stores_on(database.url, clock)
+    return stores_on(database.url, clock, **database.settings)
 
 
 @pytest.fixture

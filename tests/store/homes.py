@@ -14,12 +14,12 @@ MakeStore = Callable[..., Store]
 """Makes one more store on the same database, not yet open; options are the store's own."""
 
 
-def stores_on(url: str, clock: Clock) -> MakeStore:
+def stores_on(url: str, clock: Clock, **settings: Any) -> MakeStore:
     """Any number of them, as so many processes would have."""
 
     def make(**options: Any) -> Store:
         if url.startswith("sqlite:///"):
             return SqliteStore(url.removeprefix("sqlite:///"), clock=clock, **options)
-        return PostgresStore(url, clock=clock, **options)
+        return PostgresStore(url, clock=clock, **settings | options)
 
     return make

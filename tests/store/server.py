@@ -32,8 +32,11 @@ from accepted.store.postgres_schema import migrate
 PATIENCE = 60.0
 NOBODY = 65534  # whom the server runs as where the tests run as root, which PostgreSQL refuses
 
-# Ends the server and takes its folder away when this process ends, however it does: the shell's pipe closes with it.
-_KEEPER = 'folder=$1; shift; "$@" & server=$!; cat >/dev/null; kill -QUIT $server; wait $server; rm -rf "$folder"'
+# Ends a server by a signal and takes its folder away when this process ends, however it does: the shell's pipe closes
+# with it.
+KEEPER = (
+    'end=$1 folder=$2; shift 2; "$@" & server=$!; cat >/dev/null; kill -$end $server; wait $server; rm -rf "$folder"'
+)
 
 _SETTINGS = {
     "fsync": "off",
@@ -205,12 +208,12 @@ def _started(binaries: Path) -> str:
         assert made.returncode == 0, f"initdb failed: {made.stderr}"
         options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
         postgres: list[str | Path] = [binaries / "postgres", "-D", data, "-k", folder, *options]
-        command: list[str | Path] = ["/bin/sh", "-c", _KEEPER, "keeper", folder, *postgres]
+        command: list[str | Path] = ["/bin/sh", "-c", KEEPER, "keeper", "QUIT", folder, *postgres]
         with log.open("wb") as output:
             keeper = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True, **owner
             )
-        atexit.register(_end, keeper)
+        atexit.register(end, keeper)
         _await(data / "postmaster.pid", log)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -251,7 +254,8 @@ def _await(status: Path, log: Path) -> None:
         threading.Event().wait(0.02)
 
 
-def _end(keeper: subprocess.Popen[bytes]) -> None:
+def end(keeper: subprocess.Popen[bytes]) -> None:
+    """What it keeps, and its folder with it."""
     assert keeper.stdin is not None
     keeper.stdin.close()
     keeper.wait(PATIENCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 from typing import Any, NamedTuple
@@ -64,6 +65,7 @@ def _serve(
     settings = loaded.settings
     processes.check_database(settings, database)
     _check_schema(settings)
+    _check_safety(settings)
     _check_host(host, meant, loaded)
     configure(settings.log_format)
 
@@ -84,6 +86,23 @@ def _check_schema(settings: Any) -> None:
 
     if not settings.database.startswith("sqlite:") and missing_migrations(settings):
         raise Refused("The database's schema is not there or not up to date: run accepted migrate.")
+
+
+def _check_safety(settings: Any) -> None:
+    """What a 202 says must be true after a power cut (guarantee D2)."""
+    from ..serve import Refused
+    from ..store.protocol import StoreUnavailable
+
+    if settings.unsafe_database or settings.database.startswith("sqlite:"):
+        return
+    from ..doctor_postgres import run_lossy
+
+    with contextlib.suppress(StoreUnavailable):  # the start will say so, or wait for it
+        if lossy := run_lossy(settings.database):
+            raise Refused(
+                f"PostgreSQL runs with {' and '.join(lossy)} off: a 202 would not survive a crash of its machine. Turn "
+                "that on, or say that it is meant so: ACCEPTED_UNSAFE_DATABASE=true."
+            )
 
 
 def _check_host(host: str, meant: Meant, app: Any) -> None:
@@ -123,11 +142,12 @@ def _check_host(host: str, meant: Meant, app: Any) -> None:
 @database_option
 def worker(app: str, database: str | None) -> None:
     """Run operations of APP (module:name) in this process, without HTTP."""
-    from ..serve import run_worker
+    from ..serve import load_app, run_worker
 
     if database is not None:
         os.environ["ACCEPTED_DATABASE_URL"] = database
     configure_logs()
+    _check_safety(load_app(app).settings)
     run_worker(app, database)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from ..contract.delivery import Delivery
@@ -25,26 +26,43 @@ from .postgres_hints import Announcer, Listener
 from .postgres_read import Reader
 from .protocol import Committed, Hint, Selection, StoreUnavailable, WorkerRow
 
+log = logging.getLogger("accepted.store")
+
+_DEAF = (
+    "nothing is heard from LISTEN through this database URL, as behind a pooler: changes on other nodes are found by "
+    "looking once a second. Name the database itself in listen_url, or set notify=off"
+)
+
 
 class PostgresStore:
     """A `Store` in the database that `url` names, in its schema `accepted`.
 
     With `notify` off no hints are exchanged and everything is found out by looking, every `poll` seconds. Whether the
-    connection that listens still lives is tried every `heartbeat` seconds.
+    connection that listens still lives is tried every `heartbeat` seconds. Behind a pooler `prepared_statements` are
+    off, and `listen_url` leads past it.
     """
 
     def __init__(
-        self, url: str, *, clock: Clock | None = None, notify: bool = True, poll: float = 1.0, heartbeat: float = 5.0
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        notify: bool = True,
+        listen_url: str = "",
+        prepared_statements: bool = True,
+        poll: float = 1.0,
+        heartbeat: float = 5.0,
     ) -> None:
         self._clock = clock or Clock()
         self._poll = poll
-        self._door = Door(url)
+        self._door = Door(url, prepared_statements=prepared_statements)
+        self._side_door = Door(listen_url) if listen_url else self._door
         self._recorder = Recorder(self._door, self._clock)
         self._reader = Reader(self._door, self._clock)
         self.credentials = PostgresCredentials(self._reader, self._clock)
         self._news: asyncio.Queue[Sequence[Hint] | None] = asyncio.Queue(maxsize=1000)
         self._closed = asyncio.Event()
-        self._listener = Listener(self._door, self._tell, heartbeat) if notify else None
+        self._listener = Listener(self._side_door, self._tell, heartbeat) if notify else None
         self._announcer = Announcer(self._reader, self._listener.name) if self._listener else None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -53,7 +71,8 @@ class PostgresStore:
         await self._reader.open()
         if self._listener is not None:
             try:
-                await self._listener.start()
+                if not await self._listener.start(self._reader):
+                    log.error("%s", _DEAF)
             except BaseException:
                 await self._reader.close()
                 raise
@@ -82,6 +101,7 @@ class PostgresStore:
         if (loop := asyncio.get_running_loop()) is self._loop or self._loop is None:
             return
         self._door.forsake()
+        self._side_door.forsake()
         self._loop, self._closed = loop, asyncio.Event()
         self._recorder = Recorder(self._door, self._clock)
         self._reader = Reader(self._door, self._clock)

@@ -30,27 +30,28 @@ _OPTIONS: dict[str, Any] = {
 
 
 async def connect(url: str) -> Any:
-    """A connection of one's own. Raises `StoreUnavailable`."""
-    return await Door(url).connect()
+    """A connection of one's own for a command, also through a pooler. Raises `StoreUnavailable`."""
+    return await Door(url, prepared_statements=False).connect()
 
 
 class Door:
     """The way into the database that `url` names, for one store."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, prepared_statements: bool = True) -> None:
         self._url = url
+        self._options = _OPTIONS if prepared_statements else _OPTIONS | _UNPREPARED
         self._made: weakref.WeakSet[Any] = weakref.WeakSet()
 
     async def connect(self) -> Any:
         """A connection of one's own. Raises `StoreUnavailable`."""
         with unavailable():
-            return await self._connect(self._url, **_OPTIONS)
+            return await self._connect(self._url, **self._options)
 
     async def pool(self) -> Any:
         """A few connections that share the reading. Raises `StoreUnavailable`."""
         with unavailable():
             options = {"min_size": 0, "max_size": POOL, "reset": _leave, "connect": self._connect}
-            return await asyncpg.create_pool(self._url, **options, **_OPTIONS)
+            return await asyncpg.create_pool(self._url, **options, **self._options)
 
     async def _connect(self, *arguments: Any, **options: Any) -> Any:
         connection = await asyncpg.connect(*arguments, **options)
@@ -63,6 +64,27 @@ class Door:
         for connection in list(self._made):
             _drop(connection)
         self._made.clear()
+
+
+class _Wanderer(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
+    """Behind a pooler that gives every transaction another connection, what one of them was told is not to be found on
+    the next. So each statement goes out whole, in one message with its values; what types it takes and gives is known
+    from the first time. asyncpg has no word for it: what it calls unnamed it still expects to find a message later.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._known: dict[str, Any] = {}
+
+    async def _get_statement(self, query: str, timeout: float | None, **options: Any) -> Any:
+        if (statement := self._known.get(query)) is None:
+            statement = await super()._get_statement(query, timeout, **options | {"named": False, "use_cache": False})
+            statement.mark_unprepared()
+            self._known[query] = statement
+        return statement
+
+
+_UNPREPARED = {"connection_class": _Wanderer, "statement_cache_size": 0}
 
 
 def _be_impatient(connection: Any) -> None:
@@ -109,6 +131,8 @@ _TROUBLE = (
     asyncpg.ObjectNotInPrerequisiteStateError,  # a lock waited for too long; a database that takes no connections
     asyncpg.PostgresIOError,
     asyncpg.TargetServerAttributeNotMatched,
+    asyncpg.InvalidSQLStatementNameError,  # a pooler that nobody has told us of: see `prepared_statements`
+    asyncpg.DuplicatePreparedStatementError,
 )
 _BUGS = (asyncpg.DataError, asyncpg.UnsupportedClientFeatureError)  # of the client: they are interface errors by birth
 

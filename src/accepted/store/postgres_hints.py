@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from .clock import Clock
 from .postgres_connect import FAREWELL, LOST, Door, hang_up, unavailable
 from .postgres_read import Reader
 from .protocol import Hint, StoreUnavailable
@@ -95,10 +96,39 @@ class Listener:
         self._connection: Any = None
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Listen. Raises `StoreUnavailable`."""
+    async def start(self, reader: Reader) -> bool:
+        """Listen, if what `reader` tells can be heard, and say whether it can: a pooler answers LISTEN and passes
+        nothing on. Raises `StoreUnavailable`.
+        """
         await self._listen()
-        self._task = asyncio.create_task(self._stay())
+        hears = False
+        try:
+            hears = await self._hears(reader)
+        finally:
+            if not hears:
+                await self._hang_up()
+        if hears:
+            self._task = asyncio.create_task(self._stay())
+        return hears
+
+    async def _hears(self, reader: Reader) -> bool:
+        """Tried on a channel of its own, so that nobody else has to look."""
+        heard, own = asyncio.Event(), f"{CHANNEL}_{self.name}"
+
+        def hear(*_: object) -> None:
+            heard.set()
+
+        with unavailable():
+            await self._connection.add_listener(own, hear)
+            await reader.rows("notify", own, [""])
+        try:
+            async with asyncio.timeout(ANSWER):
+                await heard.wait()
+        except TimeoutError:
+            return False
+        with unavailable():
+            await self._connection.remove_listener(own, hear)
+        return True
 
     async def stop(self) -> None:
         """Hear nothing any more."""
@@ -143,3 +173,15 @@ class Listener:
             return
         if name != self.name:
             self._hear(hints or None)
+
+
+async def audible(url: str, listen_url: str) -> bool:
+    """Whether what is told through `url` is heard through `listen_url`. Raises `StoreUnavailable`."""
+    reader = Reader(Door(url, prepared_statements=False), Clock())
+    await reader.open()
+    listener = Listener(Door(listen_url, prepared_statements=False), lambda _: None, heartbeat=ANSWER)
+    try:
+        return await listener.start(reader)
+    finally:
+        await listener.stop()
+        await reader.close()

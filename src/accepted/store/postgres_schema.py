@@ -98,3 +98,21 @@ async def promises(url: str) -> dict[str, str]:
             return {name: await connection.fetchval("SELECT current_setting($1)", name) for name in names}
     finally:
         await hang_up(connection)
+
+
+async def lossy(url: str) -> list[str]:
+    """Which settings of this server let a crash of its machine lose a 202 (guarantee D2). Raises `StoreUnavailable`."""
+    found = await promises(url)
+    return [name for name in ("fsync", "full_page_writes") if found[name] == "off"]
+
+
+async def pooled(url: str) -> bool:
+    """Whether somebody stands between: the server's process is not the one that we were told of. Raises
+    `StoreUnavailable`.
+    """
+    connection = await connect(url)
+    try:
+        with unavailable():
+            return bool(await connection.fetchval("SELECT pg_backend_pid()") != connection.get_server_pid())
+    finally:
+        await hang_up(connection)
