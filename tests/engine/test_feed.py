@@ -54,8 +54,8 @@ async def test_news_that_come_while_one_reads_are_not_missed(stage: Stage, gates
     handle = await submit(node, "idle")
     read = store.operation
 
-    async def slowly(id: str) -> object:
-        found = await read(id)
+    async def slowly(id: str, owner: str | None = None) -> object:
+        found = await read(id, owner)
         await gates.held()
         return found
 

@@ -260,7 +260,9 @@ class TestWhatIsGone:
             await self.live(store, number)
         tables = [name for (name,) in rows(path, "SELECT name FROM sqlite_schema WHERE type = 'table'")]
         holding = {table for table in tables if rows(path, f"SELECT * FROM {table}")}
-        assert set(tables) - holding == {"tombstone", "statistic"}, "which know of no operation's data"
+        assert set(tables) - holding == {"tombstone", "statistic", "api_key", "ticket"}, (
+            "which know of no operation's data"
+        )
         clock.advance(2 * HOUR)
         await ask(store, Expire())
         assert {len(rows(path, f"SELECT * FROM {table}")) for table in ("tombstone", "idempotency_key")} == {3}
