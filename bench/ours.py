@@ -1,12 +1,13 @@
 """Accepted as it is run for the measuring: the four ways to start it, and how a file is filled with operations."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bench import load
+from bench import load, postgres
 from bench.client import Client
 from bench.rounds import send
 from bench.server import Command, Server, until
@@ -92,7 +93,7 @@ def owned(directory: Path) -> Command:
 def keyed(directory: Path) -> tuple[Command, str]:
     """The same as `owned`, where an API key says who they are; and its token."""
     made = subprocess.run(
-        (script(), "keys", "create", "--owner", "bench", "--database", f"sqlite:///{database(directory)}"),
+        (script(), "keys", "create", "--owner", "bench", "--database", url(directory)),
         capture_output=True,
         text=True,
         check=True,
@@ -120,7 +121,7 @@ def script() -> str:
 
 
 def database(directory: Path) -> Path:
-    """The file that everything started with this directory works on."""
+    """The file of a directory whose database is SQLite's."""
     return directory / "accepted.db"
 
 
@@ -181,10 +182,30 @@ def await_completed(server: Server, total: int, seconds: float, pause: float = 0
         until(lambda: completed(client) >= total, seconds, f"{total} operations to be COMPLETED", server.check, pause)
 
 
+@contextlib.contextmanager
+def on_postgres(setting: Setting, core: int | None = None) -> Iterator[Path]:
+    """A directory whose database is a PostgreSQL server of its own, with our schema, on the load's core if not told."""
+    core = setting.load_core if core is None else core
+    with setting.directory() as directory, postgres.running(directory, core) as (_, url):
+        _note(directory).write_text(url)
+        subprocess.run((script(), "migrate", "--database", url), check=True, capture_output=True)
+        yield directory
+
+
+def url(directory: Path) -> str:
+    """The database that everything started with this directory works on."""
+    noted = _note(directory)
+    return noted.read_text() if noted.exists() else f"sqlite:///{database(directory)}"
+
+
+def _note(directory: Path) -> Path:
+    return directory / "database.url"
+
+
 def _environment(directory: Path) -> Mapping[str, str]:
     # All load comes from one address: what is measured is the server, not what it grants a single client.
     return {
-        "ACCEPTED_DATABASE_URL": f"sqlite:///{database(directory)}",
+        "ACCEPTED_DATABASE_URL": url(directory),
         "ACCEPTED_CONNECTION_LIMIT": "100000",
         "ACCEPTED_CONNECTIONS_PER_ADDRESS": "100000",
     }

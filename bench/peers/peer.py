@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from bench import postgres
 from bench.ours import COMPILED, UVICORN
-from bench.peers import postgres, redis
+from bench.peers import redis
 from bench.peers.environment import program
 from bench.server import Command, Server
 

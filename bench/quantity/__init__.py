@@ -62,4 +62,6 @@ QUANTITIES: Mapping[str, Quantity] = {
     "flood": Quantity("an owner's work beside the flood of another, against alone", flood.measure),
     "memory": Quantity("memory of the web process after 100,000 operations", memory.measure),
     "dashboard": Quantity("the dashboard's first paint with 100,000 operations behind it", dashboard.measure),
+    "pg_accept": Quantity("on PostgreSQL: durable accepts per second against the bare responder", accept.on_postgres),
+    "pg_status": Quantity("on PostgreSQL: status GETs per second against the bare responder", status.on_postgres),
 }

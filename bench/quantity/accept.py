@@ -27,6 +27,19 @@ def measure(setting: Setting) -> Result:
     return Result([share, beside], [*rows, *plain], warnings([*rows, *plain]))
 
 
+def on_postgres(setting: Setting) -> Result:
+    """The same with PostgreSQL on the load's core."""
+    with (
+        ours.on_postgres(setting) as directory,
+        Server(ours.bare(directory), setting.server_core) as bare,
+        Server(ours.serve(directory, workers=0), setting.server_core) as accepted,
+    ):
+        rows = paired("pg_accept", _subjects(bare, accepted, setting), setting)
+    what = "durable accepts on PostgreSQL / bare"
+    share = ratio(rows[1].rates, rows[0].rates, quantity="pg_accept", what=what, floor=0.40, aim=0.50)
+    return Result([share], rows, warnings(rows))
+
+
 def _plain(setting: Setting) -> list[Row]:
     with (
         setting.directory() as directory,

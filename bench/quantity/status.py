@@ -33,6 +33,22 @@ def measure(setting: Setting) -> Result:
     return Result([share, beside], [*rows, *plain], warnings([*rows, *plain]))
 
 
+def on_postgres(setting: Setting) -> Result:
+    """The same with PostgreSQL on the load's core."""
+    with ours.on_postgres(setting) as directory:
+        finished = _finished(directory, setting)
+        with (
+            Server(ours.bare(directory), setting.server_core) as bare,
+            Server(ours.serve(directory, workers=0), setting.server_core) as accepted,
+        ):
+            waiting = ours.fill(accepted, setting.count(OPERATIONS // 2), setting.load_core).locations
+            paths = [path for pair in zip(finished, waiting, strict=True) for path in pair]
+            rows = paired("pg_status", _subjects(bare, accepted, paths, setting), setting)
+    what = "status GETs on PostgreSQL / bare"
+    share = ratio(rows[1].rates, rows[0].rates, quantity="pg_status", what=what, floor=0.40, aim=0.50)
+    return Result([share], rows, warnings(rows))
+
+
 def _plain(directory: Path, paths: list[str], setting: Setting) -> list[Row]:
     """The same on uvicorn's pure-Python stack, to explain the figure, not to replace it."""
     with (

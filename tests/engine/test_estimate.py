@@ -1,5 +1,7 @@
 """Estimates are honest: from the type's own history and the present progress, or not at all (contract, section 3)."""
 
+import asyncio
+
 import pytest
 
 from accepted.contract.operation import Operation, Result
@@ -149,22 +151,46 @@ async def test_what_has_ended_needs_no_advice(node: Node, clock: MovableClock) -
     assert (await advised(node, handle.id))[1] == Advice()
 
 
+class Counting:
+    """The store, with its reads noted."""
+
+    def __init__(self, store: object) -> None:
+        self.reads: list[str] = []
+        self._store = store
+
+    def __getattr__(self, name: str) -> object:
+        self.reads.append(name)
+        return getattr(self._store, name)
+
+
 async def test_many_polls_read_the_history_and_the_queue_once(node: Node, clock: MovableClock) -> None:
     await ran(node, clock, 20, 20, 20)
     handle = await submit(node, "measured")
     operation = await handle.operation()
-    reads: list[str] = []
-    store = store_of(node)
-
-    class Counting:
-        """The store, with its slow reads noted."""
-
-        def __getattr__(self, name: str) -> object:
-            reads.append(name)
-            return getattr(store, name)
-
-    estimator = Estimator(Counting(), 1.0)  # type: ignore[arg-type]
+    store = Counting(store_of(node))
+    estimator = Estimator(store, 1.0)  # type: ignore[arg-type]
     now = await node.store.now()
     for _ in range(100):
         await estimator.advice(operation, now)
-    assert len(reads) <= 6
+    assert len(store.reads) <= 6
+
+
+async def test_polls_at_the_same_time_read_it_once_for_all(node: Node, clock: MovableClock) -> None:
+    await ran(node, clock, 20, 20, 20)
+    handle = await submit(node, "measured")
+    operation = await handle.operation()
+    store = Counting(store_of(node))
+    estimator = Estimator(store, 1.0)  # type: ignore[arg-type]
+    now = await node.store.now()
+    advices = await asyncio.gather(*(estimator.advice(operation, now) for _ in range(100)))
+    assert sorted(store.reads) == ["durations", "queue", "tally"]
+    assert {advice.queue_position for advice in advices} == {1}
+
+
+async def test_an_answer_outlives_who_asked_for_it_first(node: Node, clock: MovableClock) -> None:
+    await ran(node, clock, 20, 20, 20)
+    estimator = Estimator(node.store, 1.0)
+    first, second = (asyncio.create_task(estimator.usual("measured")) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == pytest.approx(20, abs=SLACK)

@@ -46,10 +46,10 @@ def in_turn(waiting: Iterable[W], after: str = "") -> list[W]:
     """All of them in the order in which they are served: one of each owner, and again, until all are."""
     found: list[W] = []
     queues = lines(waiting, after)
-    while queues:
+    while len(queues) > 1:
         found += [queue.popleft() for queue in queues]
         queues = [queue for queue in queues if queue]
-    return found
+    return found + [each for queue in queues for each in queue]
 
 
 def first_in_turn(owners: Sequence[str], line: Callable[[str, int], list[W]], after: str, wanted: int) -> list[W]:

@@ -44,9 +44,9 @@ class Admission:
         """Count one more. Raises `Overloaded` where too many wait already."""
         now = self._clock.monotonic()
         if now - self._counted_at > COUNT_LIFETIME:
+            self._counted_at = now  # first, so that one counts for all who come meanwhile
             tally = await self._store.tally()
             self._depth = sum(number for (_, status), number in tally.items() if status is Status.PENDING)
-            self._counted_at = now
         if self._depth >= self._settings.depth_limit:
             raise Overloaded("Too many operations wait already.", retry_after=_jittered(COUNT_LIFETIME))
         self._depth += 1

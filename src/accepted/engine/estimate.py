@@ -6,7 +6,10 @@ queue are read from the store at most a few times a second for each type, howeve
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 from ..contract.operation import Now, Operation, Status
 from ..contract.policy import poll_interval, remaining, typical
@@ -16,8 +19,43 @@ from ..store.protocol import Store
 HISTORY_LIFETIME = 2.0
 QUEUE_LIFETIME = 0.25
 QUEUE_SEEN = 1000  # positions beyond this are not told
-_NEVER: tuple[float, float | None] = (-HISTORY_LIFETIME, None)
-_NO_QUEUE: tuple[float, dict[str, int]] = (-QUEUE_LIFETIME, {})
+ALL = ""  # what is read for all types together
+
+T = TypeVar("T")
+
+
+class Remembered(Generic[T]):
+    """What was read last for each type. Once its time is over it is read anew, by the first who asks and for all."""
+
+    def __init__(self, ask: Callable[[str], Awaitable[T]], lifetime: float) -> None:
+        self.known: dict[str, T] = {}
+        self.until: dict[str, float] = {}  # by time.monotonic()
+        self._ask = ask
+        self._lifetime = lifetime
+        self._reading: dict[str, asyncio.Task[T]] = {}
+
+    async def get(self, type: str) -> T:
+        """What is known, or what is read now."""
+        if time.monotonic() < self.until.get(type, 0.0):
+            return self.known[type]
+        return await self.read(type)
+
+    async def read(self, type: str) -> T:
+        """Read now, or wait for whoever does."""
+        if (reading := self._reading.get(type)) is None:
+            reading = self._reading[type] = asyncio.create_task(self._read(type))
+            reading.add_done_callback(lambda done: self._done(type, done))
+        return await asyncio.shield(reading)
+
+    async def _read(self, type: str) -> T:
+        found = self.known[type] = await self._ask(type)
+        self.until[type] = time.monotonic() + self._lifetime
+        return found
+
+    def _done(self, type: str, done: asyncio.Task[T]) -> None:
+        del self._reading[type]
+        if not done.cancelled():
+            done.exception()  # whoever asked may be gone; an error is nobody's then
 
 
 class Estimator:
@@ -26,23 +64,21 @@ class Estimator:
     def __init__(self, store: Store, poll_minimum: float) -> None:
         self._store = store
         self._minimum = poll_minimum
-        self._usual: dict[str, tuple[float, float | None]] = {}
-        self._tally: tuple[float, dict[tuple[str, Status], int]] = (-HISTORY_LIFETIME, {})
-        self._queues: dict[str, tuple[float, dict[str, int]]] = {}
+        self._usual = Remembered(self._history, HISTORY_LIFETIME)
+        self._tally = Remembered(lambda _: store.tally(), HISTORY_LIFETIME)
+        self._queues = Remembered(self._queue, QUEUE_LIFETIME)
 
     async def advice(self, operation: Operation, now: Now) -> Advice:
         """What to tell about `operation` at `now`."""
         if operation.terminal:
             return NO_ADVICE
-        clock = time.monotonic()
-        read_at, usual = self._usual.get(operation.type, _NEVER)
-        if clock - read_at > HISTORY_LIFETIME:
-            usual = await self.usual(operation.type)
+        type, clock = operation.type, time.monotonic()
+        fresh = clock < self._usual.until.get(type, 0.0)  # looked at here: this is asked for every poll
+        usual = self._usual.known[type] if fresh else await self._usual.read(type)
         position = None
         if operation.status is Status.PENDING:
-            read_at, queue = self._queues.get(operation.type, _NO_QUEUE)
-            if clock - read_at > QUEUE_LIFETIME:
-                queue = await self._queue(operation.type)
+            fresh = clock < self._queues.until.get(type, 0.0)
+            queue = self._queues.known[type] if fresh else await self._queues.read(type)
             position = queue.get(operation.id)
         before = await self._runs_before(operation, position) if usual is not None else 0
         rest = _rest(operation, now, usual, before)
@@ -56,29 +92,22 @@ class Estimator:
 
     async def usual(self, type: str) -> float | None:
         """How long a run of this type usually takes, in seconds, if enough of them are known."""
-        read_at, value = self._usual.get(type, _NEVER)
-        if time.monotonic() - read_at > HISTORY_LIFETIME:
-            value = typical(await self._store.durations(type))
-            self._usual[type] = (time.monotonic(), value)
-        return value
+        return await self._usual.get(type)
 
     async def _runs_before(self, operation: Operation, position: int | None) -> int:
         """How many runs one after the other come before it, judged by how many of its type run side by side now."""
         if operation.status is not Status.PENDING:
             return 0
-        read_at, tally = self._tally
-        if time.monotonic() - read_at > HISTORY_LIFETIME:
-            tally = await self._store.tally()
-            self._tally = (time.monotonic(), tally)
+        tally = await self._tally.get(ALL)
         side_by_side = max(tally.get((operation.type, Status.PROCESSING), 0), 1)
-        ahead = position - 1 if position is not None else len(self._queues[operation.type][1])
+        ahead = position - 1 if position is not None else len(self._queues.known[operation.type])
         return ahead // side_by_side
 
+    async def _history(self, type: str) -> float | None:
+        return typical(await self._store.durations(type))
+
     async def _queue(self, type: str) -> dict[str, int]:
-        ids = await self._store.queue(type, QUEUE_SEEN)
-        queue = {id: position for position, id in enumerate(ids, 1)}
-        self._queues[type] = (time.monotonic(), queue)
-        return queue
+        return {id: position for position, id in enumerate(await self._store.queue(type, QUEUE_SEEN), 1)}
 
 
 def _rest(operation: Operation, now: Now, usual: float | None, runs_before: int) -> float | None:

@@ -18,7 +18,7 @@ from ..contract.operation import LogLine, Now, Operation, Status
 from ..contract.statistic import StatisticRow
 from ..contract.transition import Transition
 from ..contract.webhook import Registration
-from .clock import Clock
+from .clock import Clock, RemoteClock
 from .postgres_commit import Recorder
 from .postgres_connect import Door
 from .postgres_credential import PostgresCredentials
@@ -57,7 +57,8 @@ class PostgresStore:
         self._poll = poll
         self._door = Door(url, prepared_statements=prepared_statements)
         self._side_door = Door(listen_url) if listen_url else self._door
-        self._recorder = Recorder(self._door, self._clock)
+        self._remote = RemoteClock(self._clock)
+        self._recorder = Recorder(self._door, self._remote)
         self._reader = Reader(self._door, self._clock)
         self.credentials = PostgresCredentials(self._reader, self._clock)
         self._news: asyncio.Queue[Sequence[Hint] | None] = asyncio.Queue(maxsize=1000)
@@ -103,7 +104,7 @@ class PostgresStore:
         self._door.forsake()
         self._side_door.forsake()
         self._loop, self._closed = loop, asyncio.Event()
-        self._recorder = Recorder(self._door, self._clock)
+        self._recorder = Recorder(self._door, self._remote)
         self._reader = Reader(self._door, self._clock)
         self._listener = self._announcer = None
 
@@ -170,7 +171,7 @@ class PostgresStore:
         return await self._reader.statistics(scope, since)
 
     async def now(self) -> Now:
-        return self._clock.database(await self._reader.first("clock"))
+        return self._remote.now() or self._remote.tell(await self._reader.first("clock"))
 
     async def hints(self) -> AsyncIterator[Sequence[Hint] | None]:
         looking = asyncio.create_task(self._look())

