@@ -60,9 +60,19 @@ def live(directory: Path, which: str) -> Command:
     return Command(name=which, argv=argv, directory=directory, environment=_environment(directory), ready="/health")
 
 
-def telling(directory: Path) -> Command:
-    """`accepted serve` with one worker process, of a function that reports now and then."""
-    argv = (script(), "serve", "bench.live:telling", "--host", "127.0.0.1", "--port", "{port}", "--workers", "1")
+def telling(directory: Path, workers: int = 1) -> Command:
+    """`accepted serve`, as a rule with one worker process, of a function that reports now and then."""
+    argv = (
+        script(),
+        "serve",
+        "bench.live:telling",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+        "--workers",
+        str(workers),
+    )
     return Command(name="telling", argv=argv, directory=directory, environment=_environment(directory))
 
 
@@ -85,7 +95,6 @@ def owned(directory: Path) -> Command:
         "ACCEPTED_SUBMIT_RATE": "1000000000/1m",
         "ACCEPTED_OWNER_QUEUE_LIMIT": "1000000000",
         "ACCEPTED_OWNER_ACTIVE_LIMIT": "1000000000",
-        "ACCEPTED_DEPTH_LIMIT": "1000000000",
     }
     return Command(name="owned", argv=argv, directory=directory, environment={**_environment(directory), **wide})
 
@@ -183,13 +192,17 @@ def await_completed(server: Server, total: int, seconds: float, pause: float = 0
 
 
 @contextlib.contextmanager
-def on_postgres(setting: Setting, core: int | None = None) -> Iterator[Path]:
-    """A directory whose database is a PostgreSQL server of its own, with our schema, on the load's core if not told."""
-    core = setting.load_core if core is None else core
-    with setting.directory() as directory, postgres.running(directory, core) as (_, url):
-        _note(directory).write_text(url)
-        subprocess.run((script(), "migrate", "--database", url), check=True, capture_output=True)
-        yield directory
+def on_postgres(setting: Setting) -> Iterator[Path]:
+    """A directory whose database is in a PostgreSQL server of its own on the load's core, with our schema."""
+    with setting.directory() as directory, postgres.running(directory, setting.load_core) as (_, url):
+        yield settle(directory, url)
+
+
+def settle(directory: Path, url: str) -> Path:
+    """The directory, whose database is from now on this one, with our schema."""
+    _note(directory).write_text(url)
+    subprocess.run((script(), "migrate", "--database", url), check=True, capture_output=True)
+    return directory
 
 
 def url(directory: Path) -> str:
@@ -203,9 +216,10 @@ def _note(directory: Path) -> Path:
 
 
 def _environment(directory: Path) -> Mapping[str, str]:
-    # All load comes from one address: what is measured is the server, not what it grants a single client.
+    # All load comes from one address and nobody runs what it leaves: what is measured is the server, not its limits.
     return {
         "ACCEPTED_DATABASE_URL": url(directory),
+        "ACCEPTED_DEPTH_LIMIT": "1000000000",
         "ACCEPTED_CONNECTION_LIMIT": "100000",
         "ACCEPTED_CONNECTIONS_PER_ADDRESS": "100000",
     }

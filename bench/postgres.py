@@ -5,6 +5,7 @@ them), else those of the wheel in the peers' environment. PostgreSQL refuses to 
 `postgres`, or `nobody`.
 """
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -14,6 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import asyncpg
 
 from bench.peers.environment import program
 from bench.server import Command, Server, until
@@ -63,3 +69,35 @@ def _user() -> str | None:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in names else "nobody"
+
+
+class Asking:
+    """A connection that stays open, to ask a database what no server would tell; as a context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._runner = asyncio.Runner()
+        self._connection = self._runner.run(asyncpg.connect(url))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._runner.run(self._connection.close())
+        self._runner.close()
+
+    def rows(self, statement: str, *bindings: Any) -> list[Any]:
+        """All rows of a statement."""
+        return list(self._runner.run(self._connection.fetch(statement, *bindings)))
+
+    def run(self, script: str) -> None:
+        """Statements without rows."""
+        self._runner.run(self._connection.execute(script))
+
+
+def another(url: str, name: str) -> str:
+    """The URL of a new database on the same server."""
+    with Asking(url) as asking:
+        asking.run(f"CREATE DATABASE {name}")
+    return urlsplit(url)._replace(path=f"/{name}").geturl()

@@ -52,11 +52,11 @@ def listener(pid: int, port: int) -> int:
     return max(holders, key=_ticks)
 
 
-def pin(pid: int, core: int) -> None:
-    """Move every thread of the process and of its descendants to one core."""
+def pin(pid: int, *cores: int) -> None:
+    """Move every thread of the process and of its descendants to these cores."""
     for each in tree(pid):
         for task in _entries(PROC / str(each) / "task"):
-            os.sched_setaffinity(int(task.name), {core})
+            os.sched_setaffinity(int(task.name), cores)
 
 
 def _children(pid: int) -> list[int]:

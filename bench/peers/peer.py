@@ -11,7 +11,7 @@ from bench import postgres
 from bench.ours import COMPILED, UVICORN
 from bench.peers import redis
 from bench.peers.environment import program
-from bench.server import Command, Server
+from bench.server import ROOT, Command, Server
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -28,6 +28,12 @@ PEERS = (
     Peer("FastAPI + Huey", "app_huey", "file", "SQLite, WAL, synchronous=FULL, as shipped"),
     Peer("FastAPI + SAQ", "app_saq", "redis", f"Redis, {redis.SETTINGS}"),
     Peer("FastAPI + Celery", "app_celery", "redis", f"Redis, {redis.SETTINGS}"),
+)
+
+
+ON_POSTGRES = (
+    PEERS[0],
+    Peer("FastAPI + Procrastinate", "app_procrastinate", "postgres", f"PostgreSQL, {postgres.SETTINGS}; pool of 16"),
 )
 
 
@@ -58,9 +64,21 @@ def _service(name: str, directory: Path, core: int) -> AbstractContextManager[tu
     return postgres.running(directory, core) if name == "postgres" else redis.running(directory, core)
 
 
+@contextmanager
+def sharing(peer: Peer, directory: Path, address: str, core: int) -> Iterator[Server]:
+    """The web process of a peer whose queue lives in a PostgreSQL that others use too."""
+    _prepare(peer, address)
+    with Server(_web(peer, directory, address), core) as web:
+        yield web
+
+
 def _prepare(peer: Peer, address: str) -> None:
-    if peer.behind == "postgres":
+    if peer.app == "app_pgqueuer":
         subprocess.run([program("pgq"), "--pg-dsn", address, "install"], check=True, capture_output=True)
+    if peer.app == "app_procrastinate":
+        argv = [program("procrastinate"), "--app", f"bench.peers.{peer.app}.queue", "schema", "--apply"]
+        environment = {"PEER_ADDRESS": address, "PYTHONPATH": str(ROOT)}
+        subprocess.run(argv, check=True, capture_output=True, cwd=ROOT, env=environment)
 
 
 def _web(peer: Peer, directory: Path, address: str) -> Command:

@@ -12,6 +12,7 @@ from bench.figure import Result
 from bench.quantity import (
     accept,
     auth,
+    backlog,
     client,
     complete,
     dashboard,
@@ -25,6 +26,7 @@ from bench.quantity import (
     memory,
     news,
     peers,
+    scale,
     single,
     start,
     status,
@@ -64,4 +66,15 @@ QUANTITIES: Mapping[str, Quantity] = {
     "dashboard": Quantity("the dashboard's first paint with 100,000 operations behind it", dashboard.measure),
     "pg_accept": Quantity("on PostgreSQL: durable accepts per second against the bare responder", accept.on_postgres),
     "pg_status": Quantity("on PostgreSQL: status GETs per second against the bare responder", status.on_postgres),
+    "pg_peers": Quantity(
+        "on PostgreSQL: accepts against FastAPI with PgQueuer and Procrastinate on the same server", peers.on_postgres
+    ),
+    "pg_drain": Quantity("on PostgreSQL: a backlog drained by one worker process, against PgQueuer", drain.on_postgres),
+    "pg_start": Quantity("on PostgreSQL: 202 to the function's start in another process, when idle", start.on_postgres),
+    "pg_news": Quantity("on PostgreSQL: from attempt.progress on one node to a client of another", news.on_postgres),
+    "pg_history": Quantity(
+        "on PostgreSQL: claims and requests with 1,000,000 operations waiting and as many ended, against 1,000",
+        backlog.on_postgres,
+    ),
+    "pg_scale": Quantity("on PostgreSQL: accepts and completions by 1, 2 and 4 processes", scale.on_postgres),
 }

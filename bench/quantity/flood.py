@@ -8,10 +8,9 @@ the flood against alone, in the same process. Such a one waits for the next slot
 import subprocess
 from collections.abc import Sequence
 
-from bench import flooded, ours
+from bench import flooded, ours, postgres
 from bench.figure import Figure, Result, figure, percentile, ratio
 from bench.flooded import Took
-from bench.peers import postgres
 from bench.setting import Setting
 
 FLOOD = 100_000

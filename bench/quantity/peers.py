@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import ours
 from bench.figure import Figure, Result, Row, ratio
-from bench.peers.peer import PEERS, Peer, Running, running
+from bench.peers.peer import ON_POSTGRES, PEERS, Peer, Running, running, sharing
 from bench.rounds import Subject, paired, warnings
 from bench.server import Server
 from bench.setting import Setting
@@ -28,6 +28,23 @@ def measure(setting: Setting) -> Result:
         subjects = [mine, *(_subject(each, setting) for each in started)]
         rows = paired("peers", subjects, setting)
     return Result(_figures(rows), rows, [*notes, *warnings(rows)])
+
+
+def on_postgres(setting: Setting) -> Result:
+    """The same on one PostgreSQL for all of them, which has the load's core; each web process has the server's."""
+    with ExitStack() as stack:
+        directory = stack.enter_context(ours.on_postgres(setting))
+        accepted = stack.enter_context(Server(ours.serve(directory, workers=0), setting.server_core))
+        subjects = [Subject("Accepted", accepted, ours.submits(accepted, setting), "PostgreSQL, as shipped")]
+        for peer in ON_POSTGRES:
+            web = stack.enter_context(sharing(peer, directory, ours.url(directory), setting.server_core))
+            subjects.append(Subject(peer.name, web, ours.submits(web, setting), peer.durability))
+        rows = paired("pg_peers", subjects, setting)
+    mine, *others = rows
+    best = max(others, key=lambda row: row.median("rate"))
+    what = f"durable accepts on PostgreSQL / the best peer on it ({best.subject})"
+    figure = ratio(mine.rates, best.rates, quantity="pg_peers", what=what, floor=3.0, aim=5.0)
+    return Result([figure], rows, warnings(rows))
 
 
 def _start(stack: ExitStack, directory: Path, setting: Setting) -> tuple[list[Running], list[str]]:

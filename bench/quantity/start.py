@@ -30,6 +30,13 @@ def measure(setting: Setting) -> Result:
     return Result([*inside, *across], notes=[note])
 
 
+def on_postgres(setting: Setting) -> Result:
+    """The same across processes, with PostgreSQL on the load's core."""
+    with ours.on_postgres(setting) as directory:
+        where, command = "across processes on PostgreSQL", ours.serve(directory, workers=1)
+        return Result(_figures(where, command, setting, (5.0, 3.0), (30.0, 15.0)))
+
+
 def _figures(
     where: str, command: Command, setting: Setting, middle: tuple[float, float], tail: tuple[float, float]
 ) -> list[Figure]:
