@@ -153,6 +153,13 @@ class TestDurations:
         assert await ask_one(store, Expire()) == 1
         assert await store.durations("report") == [0.25]
 
+    async def test_runs_in_step_do_not_overwrite_each_other(self, store: Store, clock: MovableClock) -> None:
+        for number in range(3):  # as of an operation that is ordered every minute
+            (one,) = await running(store, number)
+            clock.advance(64 * SECOND)
+            await ask(store, complete(one))
+        assert await store.durations("report") == [64.0, 64.0, 64.0]
+
     async def test_only_recent_ones_are_kept(self, store: Store, clock: MovableClock) -> None:
         for number in range(200):
             (one,) = await running(store, number)

@@ -6,8 +6,9 @@ and the tally, whose rows are the most wanted of all.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from .protocol import Work
 STRIPES = 16  # of the tally: so many stores count without waiting for each other
 DURATION_SLOTS = 64
 DURATIONS_A_COMMIT = 4
+_slots = count(random.randrange(DURATION_SLOTS))  # one after the other: by the time, a period of 64 ms would hit one
 LOST_FOR = 60_000  # ms until a worker that is silent and holds nothing is forgotten
 NOTHING = b"null"  # an input that is not worth a row
 
@@ -42,7 +44,7 @@ async def save(connection: Any, changes: Changes, now: Now, *, known: frozenset[
     await _save_payloads(connection, changes)
     await _write(connection, "drop_chunks", list(changes.dropped_chunks.items()))
     await _save_workers(connection, changes, now)
-    await _save_shared(connection, changes, now, known)
+    await _save_shared(connection, changes, known)
     if changes.statistics:
         rows = [(*row[:4], _encode(row.tallies)) for row in changes.statistics.values()]
         await _write(connection, "put_statistic", rows)
@@ -103,21 +105,21 @@ async def _save_workers(connection: Any, changes: Changes, now: Now) -> None:
         await connection.execute(SQL["drop_workers"], sorted(changes.resigned))
 
 
-async def _save_shared(connection: Any, changes: Changes, now: Now, known: frozenset[KeyId]) -> None:
+async def _save_shared(connection: Any, changes: Changes, known: frozenset[KeyId]) -> None:
     keys = [(*key, *row) for key, row in changes.keys.items()]
     await _write(connection, "insert_key", [row for row in keys if KeyId(*row[:3]) not in known])
     await _write(connection, "replace_key", [row for row in keys if KeyId(*row[:3]) in known])
-    await _write(connection, "put_duration", list(_durations(changes, now)))
+    await _write(connection, "put_duration", list(_durations(changes)))
     await _write(connection, "put_resource", [(*path, id) for path, id in changes.resources.items()])
 
 
-def _durations(changes: Changes, now: Now) -> Iterator[tuple[str, int, int]]:
+def _durations(changes: Changes) -> Iterator[tuple[str, int, int]]:
     """A sample is enough: a busy commit has seen hundreds of runs, and the table keeps the last few dozen."""
     ended = (o for e in changes.events if e.status in SUCCEEDED and (o := changes.changed.get(e.operation_id)))
-    for number, operation in enumerate(islice(ended, DURATIONS_A_COMMIT)):
+    for operation in islice(ended, DURATIONS_A_COMMIT):
         if operation.attempt_at is not None:
             took = (operation.ended_at or 0) - operation.attempt_at
-            yield operation.type, (now.wall + number) % DURATION_SLOTS, took
+            yield operation.type, next(_slots) % DURATION_SLOTS, took
 
 
 async def _bury(connection: Any, changes: Changes, now: Now) -> None:

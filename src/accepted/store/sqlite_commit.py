@@ -7,10 +7,11 @@ it. After any failure the connection is thrown away: what a failed fsync has lef
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import apsw
@@ -33,6 +34,7 @@ CHECKPOINT_PAGES = 4000  # 16 MiB of WAL; a quarter more throughput than 2000 an
 ERASE_EVERY = 1.0  # seconds between two times that the WAL is emptied
 DURATION_SLOTS = 64
 DURATIONS_A_COMMIT = 4
+_slots = count(random.randrange(DURATION_SLOTS))  # one after the other: by the time, a period of 64 ms would hit one
 NOTHING = b"null"  # an input that is not worth a row
 
 _encode = msgspec.json.encode
@@ -154,7 +156,7 @@ def save(connection: apsw.Connection, changes: Changes, now: Now) -> None:
     for id, attempt in changes.dropped_chunks.items():
         connection.execute(SQL["drop_chunks"], (id, attempt))
     many("add_to_tally", [(*group, number) for group, number in changes.tally.items() if number])
-    _save_durations(connection, changes, now)
+    _save_durations(connection, changes)
     if changes.statistics:
         many("put_statistic", [(*row[:4], _encode(row.tallies)) for row in changes.statistics.values()])
         connection.execute(SQL["drop_statistics"], (now.wall // MINUTE - KEPT_MINUTES,))
@@ -207,12 +209,12 @@ def _save_workers(connection: apsw.Connection, changes: Changes, now: Now) -> No
         connection.execute(SQL["drop_worker"], (id,))
 
 
-def _save_durations(connection: apsw.Connection, changes: Changes, now: Now) -> None:
+def _save_durations(connection: apsw.Connection, changes: Changes) -> None:
     """A sample is enough: a busy commit has seen hundreds of runs, and the table keeps the last few dozen."""
     ended = (o for e in changes.events if e.status in SUCCEEDED and (o := changes.changed.get(e.operation_id)))
     rows = [
-        (operation.type, (now.wall + number) % DURATION_SLOTS, (operation.ended_at or 0) - operation.attempt_at)
-        for number, operation in enumerate(islice(ended, DURATIONS_A_COMMIT))
+        (operation.type, next(_slots) % DURATION_SLOTS, (operation.ended_at or 0) - operation.attempt_at)
+        for operation in islice(ended, DURATIONS_A_COMMIT)
         if operation.attempt_at is not None
     ]
     write(connection, "put_duration", rows)
