@@ -177,7 +177,7 @@ def test_workers_and_what_they_run(demo: Server, show: Show) -> None:
         board.sees(".worker", "Alive")
         board.sees(".worker .row", "warehouse-sync")
         board.sees("section.card tbody tr", "warehouse-sync")
-        board.page.locator(".worker .row a").first.click()
+        board.page.locator(f".worker .row a[href*='{id}']").click()  # others may run beside it
         board.sees(".identity", id)
         api.post(f"/operations/{id}/cancel")
 

@@ -34,7 +34,7 @@ async def test_a_coroutine_that_blocks_harms_neither_the_engine_nor_other_kinds(
     def thread() -> str:
         return threading.current_thread().name
 
-    node = await stage.node(lease_ttl=1.5)
+    node = await stage.node(lease_ttl=3)
     handle = await submit(node, "blocking")
     await gates.started.passed()
     store = store_of(node)

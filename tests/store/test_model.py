@@ -25,7 +25,7 @@ from accepted.contract.problem import DeliveryNotFound, Refusal, StaleAttempt, W
 from accepted.contract.transition import Accepted, ClaimedDeliveries, Renewed, SettledDelivery, Transition
 from accepted.store.protocol import Committed, Selection, Store, Work
 from tests.contract.memory import Memory
-from tests.databases import databases
+from tests.databases import Database, databases
 from tests.store.clock import MovableClock
 from tests.store.histories import OWNERS, PATHS, TYPES, Asker
 from tests.store.homes import stores_on
@@ -41,7 +41,7 @@ def test_a_store_keeps_what_the_lifecycle_decides(backend: str) -> None:
     def live(seed: int, length: int) -> None:
         temporary = tempfile.TemporaryDirectory(prefix="accepted-model-")
         with temporary as folder, databases(backend, Path(folder)) as named:
-            asyncio.run(Twins(named("model").url, Random(seed)).live(length, seen))
+            asyncio.run(Twins(named("model"), Random(seed)).live(length, seen))
 
     live()
     assert seen >= {*TABLE, *Status, StaleAttempt, WorkerLost, "buried", "replayed"}  # or it has not come far enough
@@ -51,10 +51,10 @@ def test_a_store_keeps_what_the_lifecycle_decides(backend: str) -> None:
 class Twins:
     """A store and the dictionaries, side by side under one clock."""
 
-    def __init__(self, url: str, random: Random) -> None:
+    def __init__(self, database: Database, random: Random) -> None:
         self._random = random
         self._clock = MovableClock()
-        self._make = stores_on(url, self._clock)
+        self._make = stores_on(database.url, self._clock, **database.settings)
         self._memory = Memory()
         self._asker = Asker(self._memory, random)
 

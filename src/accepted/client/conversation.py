@@ -15,7 +15,7 @@ import msgspec
 
 from . import typed
 from .asking import ask, fetch, read, status_of
-from .document import Job, State, parse_object
+from .document import Job, State, parse_object, rows_of
 from .error import ResultMismatch, UnexpectedAnswer, ended
 from .fetching import Fetcher, Sink
 from .following import Follower
@@ -118,11 +118,12 @@ class Conversation:
             url = f"{self.site.at('jobs')}?{urlencode([*query, ('limit', str(size)), *cursor])}"
             answer = yield from ask(self.site.request("GET", url), self._terms, Deadline(self._terms, None), OK)
             page = read(parse_object, answer.body, url)
-            rows = [read(Job.read, row, url) for row in page.get("data") or ()]
+            rows = [read(Job.read, row, url) for row in read(rows_of, page, url)]
             for row in rows:
                 yield Tell(row)
             left = None if left is None else left - len(rows)
-            following = (page.get("pagination") or {}).get("next")
+            pagination = page.get("pagination")
+            following = pagination.get("next") if isinstance(pagination, dict) else None
             if not rows or not isinstance(following, str):
                 return
             cursor = [("cursor", following)]

@@ -224,6 +224,11 @@ def convert(value: Any, type: type[T]) -> T:
         raise Unreadable(str(error)) from None
 
 
+def rows_of(page: Document) -> list[Document]:
+    """The rows of a page of a list. Raises `Unreadable`."""
+    return convert(page.get("data") or [], list[Document])
+
+
 def parse(body: bytes) -> Any:
     """The JSON of a body. Raises `Unreadable`."""
     try:
