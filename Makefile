@@ -23,7 +23,8 @@ demo: $(READY) ## start the demo server and print what to try (PORT=8000)
 	@$(BIN)/accepted demo --port $(PORT)
 
 test: $(READY) tools ## run every test
-	@$(BIN)/python -m pytest -n 2 tests
+	@$(BIN)/python -m pytest -n 2 tests || { echo 'What failed beside others is tried once more, alone:' && \
+		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none tests; }
 
 check: $(READY) ## lint, format, types, and the rules of the house
 	@$(BIN)/python -m ruff check .

@@ -52,7 +52,10 @@ async def body(trial: Trial) -> None:
 @check("accept.fast", "The 202 comes within a second, however long the work takes.", level=CORE, uses=["slow"])
 async def fast(trial: Trial) -> None:
     took = (await trial.submit("slow")).took
-    expect(took < SOON, f"the answer took {took:.2f} s")
+    for _ in range(2):  # a machine that was busy for a moment is no server that works while it is asked
+        if took >= SOON:
+            took = min(took, (await trial.submit("slow")).took)
+    expect(took < SOON, f"the answer took {took:.2f} s, at best of three")
 
 
 @check("accept.readable", "A poll right after the 202 finds the operation.", level=CORE)
