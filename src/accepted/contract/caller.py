@@ -8,6 +8,7 @@ somebody else's looks like nothing).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
@@ -26,6 +27,8 @@ class Role(StrEnum):
     CANCEL = "cancel"
     ADMIN = "admin"
 
+    __hash__ = str.__hash__  # that of Enum is written in Python, and these are looked up with each request
+
 
 class Rule(StrEnum):
     """What a route asks of its caller: nothing at all (`PUBLIC`), to be known (`KNOWN`), or to be allowed."""
@@ -37,6 +40,8 @@ class Rule(StrEnum):
     CANCEL = "cancel"
     ADMIN = "admin"
 
+    __hash__ = str.__hash__
+
 
 GRANTS: dict[Role, frozenset[Rule]] = {
     Role.SUBMIT: frozenset({Rule.SUBMIT, Rule.CANCEL}),
@@ -47,6 +52,12 @@ GRANTS: dict[Role, frozenset[Rule]] = {
 """**The table**: which role satisfies which rule."""
 
 _ASKS_NO_ROLE = frozenset({Rule.PUBLIC, Rule.KNOWN})
+
+
+@functools.cache
+def _open_to(roles: frozenset[Role]) -> frozenset[Rule]:
+    """All rules that somebody with these roles satisfies; there are not many sets of four."""
+    return _ASKS_NO_ROLE.union(*(GRANTS[role] for role in roles))
 
 
 def roles(given: Any) -> frozenset[Role]:
@@ -77,7 +88,7 @@ class Caller(msgspec.Struct, frozen=True):
 
     def may(self, rule: Rule) -> bool:
         """Whether a route with this rule is open to them."""
-        return rule in _ASKS_NO_ROLE or any(rule in GRANTS[role] for role in self.roles)
+        return rule in _open_to(self.roles)
 
     @property
     def is_admin(self) -> bool:

@@ -30,6 +30,8 @@ class Status(StrEnum):
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
 
+    __hash__ = str.__hash__  # that of Enum is written in Python, and every commit counts by status
+
 
 TERMINAL = frozenset({Status.COMPLETED, Status.COMPLETED_WITH_ERRORS, Status.FAILED, Status.CANCELLED})
 SUCCEEDED = frozenset({Status.COMPLETED, Status.COMPLETED_WITH_ERRORS})

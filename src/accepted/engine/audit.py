@@ -14,6 +14,7 @@ import asyncio
 import logging
 import os
 import time
+from functools import lru_cache
 
 from ..contract.caller import ANYBODY, Caller
 from .handing import hand_over
@@ -54,10 +55,9 @@ def note(
     """Write down that `caller` has done something, to an operation or to something else (`about`)."""
     if caller is ANYBODY or not log.isEnabledFor(level):
         return
-    what = " ".join(filter(None, (action, operation_id, about)))
-    who = repr(caller.owner) if caller.owner else "a stranger"
-    whose = f"{who} with {caller.key}" if caller.key else who
-    line = Line(f"{what} by {whose}", action, caller, operation_id, level)
+    what = f"{action} {operation_id}" if operation_id else action
+    what = f"{what} {about}" if about else what
+    line = Line(f"{what} by {_described(caller.owner, caller.key)}", action, caller, operation_id, level)
     if not _WAITING:
         try:
             asyncio.get_running_loop().call_soon(_hand_over)
@@ -65,6 +65,12 @@ def note(
             log.handle(line)
             return
     _WAITING.append(line)
+
+
+@lru_cache(256)
+def _described(owner: str, key: str) -> str:
+    who = repr(owner) if owner else "a stranger"
+    return f"{who} with {key}" if key else who
 
 
 def _hand_over() -> None:

@@ -29,6 +29,7 @@ class Keyring:
         self._store = store
         self._clock = clock
         self._keys: dict[str, ApiKey] = {}
+        self._callers: dict[str, Caller] = {}
         self._revision = 0
         self._turn = asyncio.Lock()
         self._began = -PATIENCE
@@ -52,7 +53,7 @@ class Keyring:
             began = self._clock.monotonic()
             wall = (await self._store.now()).wall
             for key in await self._store.credentials.keys(self._revision):
-                self._keys[key.id] = key
+                self._keys[key.id], self._callers[key.id] = key, key.caller
                 self._revision = key.revision
             self._began, self._wall = began, wall
 
@@ -73,7 +74,7 @@ class Keyring:
     def find(self, token: str) -> Caller | None:
         """Whom a token shows; None where it shows nobody, or the key is not known (yet)."""
         key = self._keys.get(key_id(token) or "")
-        return key.caller if key is not None and key.opens(token) and key.is_valid(self.now()) else None
+        return self._callers[key.id] if key is not None and key.opens(token) and key.is_valid(self.now()) else None
 
     def knows(self, token: str) -> bool:
         """Whether there is a key of this name."""

@@ -81,9 +81,11 @@ class Guard:
             return fresh
         if not token or not fresh:
             return False
-        caller = self._keyring.find(token) or (self._verifier.known(token) if self._verifier is not None else None)
-        if caller is None or not self._keyring.holds(caller):
-            return False
+        caller = self._keyring.find(token)
+        if caller is None:
+            caller = self._verifier.known(token) if self._verifier is not None else None
+            if caller is None or not self._keyring.holds(caller):
+                return False
         self._let_in(call, caller, rule)
         return True
 

@@ -39,9 +39,9 @@ class Throttle:
         full_at = self._full_at.get(name)
         return 0.0 if full_at is None else max(full_at + self._interval - self._time() - self.window, 0.0)
 
-    def take(self, name: str) -> float:
+    def take(self, name: str, now: float | None = None) -> float:
         """Seconds to wait, with nothing taken; or 0.0, and one is."""
-        now = self._time()
+        now = self._time() if now is None else now
         full_at = max(self._full_at.get(name, now), now) + self._interval
         # A millionth of a second, for numbers that are not exact: whoever has waited as told is let in.
         if full_at - now > self.window + 1e-6:
@@ -51,9 +51,10 @@ class Throttle:
             self._forget(now)
         return 0.0
 
-    def left(self, name: str) -> tuple[int, int]:
+    def left(self, name: str, now: float | None = None) -> tuple[int, int]:
         """How many more are let in now, and the seconds until the bucket is full."""
-        rest = max(self._full_at.get(name, 0.0) - self._time(), 0.0)
+        now = self._time() if now is None else now
+        rest = max(self._full_at.get(name, 0.0) - now, 0.0)
         return int((self.window - rest) / self._interval + 1e-6), math.ceil(rest)
 
     def _forget(self, now: float) -> None:
@@ -67,16 +68,17 @@ class _Policy:
     def __init__(self, name: str, rate: Rate, nodes: int, time: Callable[[], float]) -> None:
         quota = max(rate.quota // nodes, 1)
         self._name = name
+        self._time = time
         self._throttle = Throttle(quota, rate.window, time)
+        self._left = b'"%s";r=%%d;t=%%d' % name.encode()
         # draft-ietf-httpapi-ratelimit-headers-11: lists of strings with parameters.
         self._told: Header = (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (name.encode(), quota, math.ceil(rate.window)))
 
     def charge(self, call: Call) -> None:
         """Count a request. Raises `RateLimited`."""
-        owner = call.caller.owner
-        wait = self._throttle.take(owner)
-        left, until = self._throttle.left(owner)
-        call.pace = (self._told, (b"ratelimit", b'"%s";r=%d;t=%d' % (self._name.encode(), left, until)))
+        owner, now = call.caller.owner, self._time()
+        wait = self._throttle.take(owner, now)
+        call.pace = (self._told, (b"ratelimit", self._left % self._throttle.left(owner, now)))
         if wait:
             raise RateLimited(f"More requests to {self._name} than your rate allows.", retry_after=jittered(wait))
 
