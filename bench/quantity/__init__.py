@@ -67,7 +67,8 @@ QUANTITIES: Mapping[str, Quantity] = {
     "pg_accept": Quantity("on PostgreSQL: durable accepts per second against the bare responder", accept.on_postgres),
     "pg_status": Quantity("on PostgreSQL: status GETs per second against the bare responder", status.on_postgres),
     "pg_peers": Quantity(
-        "on PostgreSQL: accepts against FastAPI with PgQueuer and Procrastinate on the same server", peers.on_postgres
+        "on PostgreSQL: accepts against FastAPI with PgQueuer, Procrastinate, DBOS, Oban on the same server",
+        peers.on_postgres,
     ),
     "pg_drain": Quantity("on PostgreSQL: a backlog drained by one worker process, against PgQueuer", drain.on_postgres),
     "pg_start": Quantity("on PostgreSQL: 202 to the function's start in another process, when idle", start.on_postgres),

@@ -27,7 +27,8 @@ def measure(setting: Setting) -> Result:
         mine = Subject("Accepted", accepted, ours.submits(accepted, setting), "SQLite, WAL, synchronous=FULL")
         subjects = [mine, *(_subject(each, setting) for each in started)]
         rows = paired("peers", subjects, setting)
-    return Result(_figures(rows), rows, [*notes, *warnings(rows)])
+    figures = _figures(rows, "peers", "durable accepts / the best peer", PEERS)
+    return Result(figures, rows, [*notes, *warnings(rows)])
 
 
 def on_postgres(setting: Setting) -> Result:
@@ -36,15 +37,17 @@ def on_postgres(setting: Setting) -> Result:
         directory = stack.enter_context(ours.on_postgres(setting))
         accepted = stack.enter_context(Server(ours.serve(directory, workers=0), setting.server_core))
         subjects = [Subject("Accepted", accepted, ours.submits(accepted, setting), "PostgreSQL, as shipped")]
+        notes = []
         for peer in ON_POSTGRES:
-            web = stack.enter_context(sharing(peer, directory, ours.url(directory), setting.server_core))
-            subjects.append(Subject(peer.name, web, ours.submits(web, setting), peer.durability))
+            try:
+                web = stack.enter_context(sharing(peer, directory, ours.url(directory), setting.server_core))
+            except FileNotFoundError as missing:
+                notes.append(f"NOT RUN: {peer.name}: {missing}")
+                continue
+            subjects.append(Subject(peer.name, web, ours.submits(web, setting), peer.remark))
         rows = paired("pg_peers", subjects, setting)
-    mine, *others = rows
-    best = max(others, key=lambda row: row.median("rate"))
-    what = f"durable accepts on PostgreSQL / the best peer on it ({best.subject})"
-    figure = ratio(mine.rates, best.rates, quantity="pg_peers", what=what, floor=3.0, aim=5.0)
-    return Result([figure], rows, warnings(rows))
+    what = "durable accepts on PostgreSQL / the best peer on it"
+    return Result(_figures(rows, "pg_peers", what, ON_POSTGRES), rows, [*notes, *warnings(rows)])
 
 
 def _start(stack: ExitStack, directory: Path, setting: Setting) -> tuple[list[Running], list[str]]:
@@ -60,14 +63,13 @@ def _start(stack: ExitStack, directory: Path, setting: Setting) -> tuple[list[Ru
 
 def _subject(running: Running, setting: Setting) -> Subject:
     peer: Peer = running.peer
-    return Subject(peer.name, running.web, ours.submits(running.web, setting), peer.durability, running.behind)
+    return Subject(peer.name, running.web, ours.submits(running.web, setting), peer.remark, running.behind)
 
 
-def _figures(rows: Sequence[Row]) -> list[Figure]:
+def _figures(rows: Sequence[Row], quantity: str, what: str, peers: Sequence[Peer]) -> list[Figure]:
     mine, *others = rows
     if not others:
         return []
     best = max(others, key=lambda row: row.median("rate"))
-    told = best.subject if len(others) == len(PEERS) else f"{best.subject}; NOT ALL RAN"
-    what = f"durable accepts / the best peer ({told})"
-    return [ratio(mine.rates, best.rates, quantity="peers", what=what, floor=3.0, aim=5.0)]
+    told = best.subject if len(others) == len(peers) else f"{best.subject}; NOT ALL RAN"
+    return [ratio(mine.rates, best.rates, quantity=quantity, what=f"{what} ({told})", floor=3.0, aim=5.0)]
