@@ -41,7 +41,8 @@ ORDERS: dict[str, tuple[str, ...]] = {
     "store": (
         "move", "reseal", "sqlite", "sqlite_write", "scribe", "sqlite_credential", "sqlite_read", "sqlite_commit",
         "sqlite_batch", "sqlite_load", "sqlite_schema", "postgres", "postgres_hints", "postgres_credential",
-        "postgres_read", "postgres_commit", "postgres_doubt", "postgres_save", "postgres_schema", "postgres_connect",
+        "postgres_read", "postgres_commit", "postgres_doubt", "postgres_save", "postgres_bundle",
+        "postgres_schema", "postgres_connect",
         "beacon", "protocol", "clock", "turnstile", "queries", "migrations",
     ),
     "engine": (

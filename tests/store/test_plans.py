@@ -40,9 +40,10 @@ POSTGRES_CASES: dict[str, tuple[object, ...]] = {
     "operations_by_ids": (_IDS,),
     "lock_operations": (_IDS,),
     "tombstones_by_ids": (_IDS,),
+    "moment": (_TEXTS["w1"], _MANY, _ONE),
+    "stored": (_IDS,),
     "witness": (_ID, 1, r"'{}'::bytea"),
     "held_elsewhere": (_IDS, _IDS),
-    "leases": (_TEXTS["w1"],),
     "lock_workers": (_TEXTS["w1"],),
     "due": ("'report'", "'flood'", ROOM, 0),
     "woken": ("'report'", LATER, 100),
@@ -50,7 +51,6 @@ POSTGRES_CASES: dict[str, tuple[object, ...]] = {
     "due_after": (_MANY, NOW.wall),
     "groups": ("ARRAY['report', 'report']", "ARRAY['full', 'empty']"),
     "parked": ("'report'", "'full'", "'flood'", 3, 0),
-    "running": (_ONE,),
     "standing": (_TEXTS["flood"],),
     "held": (_TEXTS["w1"],),
     "lost_workers": (NOW.tick + 2 * DAY,),
@@ -70,7 +70,6 @@ POSTGRES_CASES: dict[str, tuple[object, ...]] = {
     "put_payload": (f"ARRAY[{_ID}]", _TEXTS["input"], _BODY),
     "copy_input": (_NEW, f"ARRAY[{_ID}]"),
     "payload": (_ID, "'input'"),
-    "payloads": (_IDS,),
     "put_delivery": (f"ARRAY[{_ID}]", "ARRAY['d']", "ARRAY['h1']", _NO, _BODY),
     "deliveries_of": (_IDS,),
     "lock_deliveries": (_IDS,),
@@ -121,7 +120,7 @@ POSTGRES_CASES: dict[str, tuple[object, ...]] = {
     "take_ticket": ("'ticket0'",),
 }  # fmt: skip
 NOT_ASKED = {
-    "begin", "clock", "moment", "transaction", "fate", "lock_types", "lock_groups", "lock_keys", "notify", "changed",
+    "begin", "begin_bounded", "bounds", "clock", "fate", "lock_types", "lock_groups", "lock_keys", "notify", "changed",
     "partitions",  # the tally: it grows with owners and types, not with history
     "webhooks", "rewrite_webhook",  # a command, while nothing else runs
 }  # fmt: skip

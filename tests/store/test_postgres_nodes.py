@@ -26,8 +26,12 @@ NODES = 4
 
 
 @pytest.fixture
-async def nodes(clock: MovableClock) -> AsyncIterator[list[Store]]:
-    url = the_server().database()
+def url() -> str:
+    return the_server().database()
+
+
+@pytest.fixture
+async def nodes(clock: MovableClock, url: str) -> AsyncIterator[list[Store]]:
     async with AsyncExitStack() as stack:
         stores: list[Store] = []
         for _ in range(NODES):
@@ -52,6 +56,32 @@ async def test_the_same_key_on_all_nodes_at_once_makes_one_operation(nodes: list
         assert len({outcome.operation.id for outcome in outcomes}) == 1
         assert sorted(outcome.replayed for outcome in outcomes) == [False, True, True, True]
     assert await nodes[0].tally() == {("report", Status.PENDING): 20}
+
+
+WATCHED = ("event", "operation", "payload", "idempotency_key", "tally")
+WRITES_IN_TURN = """
+CREATE TABLE accepted.turns (number bigserial, name text);
+CREATE FUNCTION accepted.note_turn() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO accepted.turns (name) VALUES (TG_TABLE_NAME); RETURN NEW; END $$;
+"""
+
+
+async def test_the_rows_that_all_nodes_want_are_written_last(nodes: list[Store], url: str) -> None:
+    """Though one statement writes them all: who has the tally's row waits for nothing but the disk any more."""
+    other = await asyncpg.connect(url)
+    await other.execute(WRITES_IN_TURN)
+    for table in WATCHED:
+        await other.execute(
+            f"CREATE TRIGGER turn BEFORE INSERT ON accepted.{table} FOR EACH ROW EXECUTE FUNCTION accepted.note_turn()"
+        )
+    await asyncio.gather(*(ask(node, accept(n, key=key(f"k{n}"))) for n, node in enumerate(nodes)))
+    await ask(nodes[0], accept(NODES, key=key("another")))  # on a connection that has planned it before
+    names = [row[0] for row in await other.fetch("SELECT name FROM accepted.turns ORDER BY number")]
+    assert set(names) == set(WATCHED)
+    for last in ("tally", "idempotency_key"):
+        assert names[-1] == last
+        names.pop()
+    await other.close()
 
 
 async def test_the_same_key_with_another_body_is_refused_whoever_comes_first(nodes: list[Store]) -> None:

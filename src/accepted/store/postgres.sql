@@ -4,24 +4,40 @@
 -- what others have locked and so waits for nobody. docs/decisions/0009-postgresql.md tells why.
 
 -- name: begin
--- The bounds keep a node that freezes within a commit from holding rows for ever. READ COMMITTED: each statement sees what is committed
--- when it begins, and so what the locks before it have waited for. A role or a database that is set not to wait for its commits is
--- overruled: a 202 waits for the disk.
+-- READ COMMITTED: each statement sees what is committed when it begins, and so what the locks before it have waited for.
+BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+
+-- name: bounds
+-- They keep a node that freezes within a commit from holding rows for ever.
+SELECT set_config('idle_in_transaction_session_timeout', '10000', false), set_config('lock_timeout', '2000', false);
+
+-- name: begin_bounded
+-- Where a session is not ours alone, the same for each transaction.
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL lock_timeout = 2000;
-SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'
 
 -- name: clock
 -- The database's time in milliseconds.
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
 
 -- name: moment
--- The same, and the number of this transaction: once it has one, or in any case (writes), which for who writes anyway costs nothing.
-SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-    (CASE WHEN $1 THEN pg_current_xact_id() ELSE pg_current_xact_id_if_assigned() END)::text;
+-- The time, and what is judged by it: until when workers may hold operations, when the next delayed operation of each type becomes due or
+-- has become so, and how many operations of a type run, over all owners and workers; by (workers, types, limited types).
+SELECT 'now', '', (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+UNION ALL
+SELECT 'lease', id, lease_until FROM accepted.worker WHERE id = ANY($1::text[])
+UNION ALL
+SELECT 'due', wanted.type, later.due_at FROM unnest($2::text[]) AS wanted (type) CROSS JOIN LATERAL
+    (SELECT due_at FROM accepted.operation WHERE type = wanted.type AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS later
+UNION ALL
+SELECT 'running', type, count(*) FROM accepted.operation WHERE worker IS NOT NULL AND type = ANY($3::text[]) GROUP BY type;
 
--- name: transaction
--- The number of this transaction.
-SELECT pg_current_xact_id_if_assigned()::text;
+-- name: stored
+-- Of what is stored by this very statement (see `postgres_bundle.py`): the number of its transaction, and what attempts of the named
+-- operations start from. Not their webhooks: secrets go to nobody who has no use for them. A server that is set not to wait for its
+-- commits is overruled: a 202 waits for the disk.
+SELECT pg_current_xact_id()::text, operation, name, body,
+    CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END
+FROM (SELECT) AS always LEFT JOIN accepted.payload ON operation = ANY($1::text[]) AND name IN ('input', 'checkpoint');
 
 -- name: fate
 -- What became of a recent transaction: "committed", "aborted", "in progress", or NULL where it is long over.
@@ -63,10 +79,6 @@ SELECT id, record FROM accepted.operation WHERE id = ANY($1::text[]) ORDER BY id
 -- name: tombstones_by_ids
 -- What is left of expired operations.
 SELECT id, owner, expired_at FROM accepted.tombstone WHERE id = ANY($1::text[]);
-
--- name: leases
--- Until when workers may hold operations.
-SELECT id, lease_until FROM accepted.worker WHERE id = ANY($1::text[]);
 
 -- name: lock_workers
 -- Of workers that renew: nobody may take back what they hold meanwhile.
@@ -143,10 +155,6 @@ SELECT first.owner, first.id, first.record FROM owners CROSS JOIN LATERAL (
     LIMIT greatest($5, ($4 - 1) / (SELECT count(*) FROM owners) + 1) FOR UPDATE
 ) AS first;
 
--- name: running
--- How many operations of these types run, over all owners and workers.
-SELECT type, count(*) FROM accepted.operation WHERE worker IS NOT NULL AND type = ANY($1::text[]) GROUP BY type;
-
 -- name: standing
 -- How many operations of owners wait, and how many run, over all types: as far as others have committed, for nobody waits for that.
 SELECT owner, status, sum(number)::bigint FROM accepted.tally
@@ -218,10 +226,6 @@ JOIN accepted.payload ON payload.operation = made.old AND payload.name IN ('inpu
 -- name: payload
 -- One payload by (operation, name).
 SELECT body FROM accepted.payload WHERE operation = $1 AND name = $2;
-
--- name: payloads
--- What attempts of the named operations start from. Not their webhooks: secrets go to nobody who has no use for them.
-SELECT operation, name, body FROM accepted.payload WHERE operation = ANY($1::text[]) AND name IN ('input', 'checkpoint');
 
 -- name: webhooks
 -- What is registered for webhooks, behind (operation, limit); locked, for it is to be rewritten.

@@ -39,7 +39,7 @@ from ..contract.turns import in_turn, share
 from .clock import RemoteClock
 from .postgres_connect import CONFLICTS, LOST, Door, hang_up, is_bug, unavailable
 from .postgres_doubt import Doubt, finish
-from .postgres_save import STRIPES, save, work
+from .postgres_save import STRIPES, save
 from .postgres_schema import SQL
 from .protocol import Committed, FateUnknown, StoreUnavailable, hints_of
 
@@ -145,16 +145,13 @@ class Recorder:
             self._connection = await self._door.connect()
 
     async def _committed(self, connection: Any, batch: list[Transition]) -> Committed:
-        await connection.execute(SQL["begin"])
-        writes = any(type(transition) is Accept for transition in batch)
-        transaction, now, facts = await load(connection, needs(batch), self._clock, writes=writes)
+        await connection.execute(self._door.begin)
+        new = all(type(transition) is Accept for transition in batch)
+        now, facts = await load(connection, needs(batch), self._clock, judged=not new)
         known = frozenset(facts.keys)
         changes = fold(batch, facts, now)
-        await save(connection, changes, now, known=known, stripe=self._stripe)
-        begun = await work(connection, changes)
+        begun, transaction = await save(connection, changes, now, known=known, stripe=self._stripe)
         told = _told(changes, begun)
-        if transaction is None and told.events:  # it has written only what it has found to be due
-            transaction = await connection.fetchval(SQL["transaction"])
         await finish(connection, told, transaction)
         return told
 
@@ -189,10 +186,9 @@ def _may_go_well(error: BaseException) -> bool:
 # --- load
 
 
-async def load(connection: Any, wanted: Needs, clock: RemoteClock, *, writes: bool) -> tuple[str | None, Now, Facts]:
-    """The rows that the batch has to see, locked where it may change them, and the time after the last wait.
-
-    The first value is the number of the transaction, where it has one by now; one that `writes` in any case has.
+async def load(connection: Any, wanted: Needs, clock: RemoteClock, *, judged: bool) -> tuple[Now, Facts]:
+    """The rows that the batch has to see, locked where it may change them, and the time after the last wait; where
+    nobody is `judged` by it, the time that there is without asking.
     """
     facts = Facts()
     if wanted.running:
@@ -206,13 +202,14 @@ async def load(connection: Any, wanted: Needs, clock: RemoteClock, *, writes: bo
     if wanted.holdings:
         await connection.fetch(SQL["lock_workers"], list(wanted.holdings))
     await _load_groups(connection, facts, wanted)
-    time, transaction = await connection.fetchrow(SQL["moment"], writes)
-    now = clock.tell(time)
-    await _load_workers(connection, facts, wanted)
-    if wanted.due:
-        await _load_due(connection, facts, wanted, now)
-    if wanted.running:
-        facts.running.update(dict(await connection.fetch(SQL["running"], list(wanted.running))))
+    now = None if judged else clock.now()
+    if now is None:
+        now = await _load_moment(connection, facts, wanted, clock)
+    if wanted.holdings:
+        await _load_holdings(connection, facts, wanted)
+    for type, room in wanted.due.items():
+        facts.due[type] = await _take_in_turn(connection, facts, "due", (type,), wanted.after, room)
+    await _load_woken(connection, facts, wanted, now)
     if wanted.owners:
         for owner, status, number in await connection.fetch(SQL["standing"], list(wanted.owners)):
             facts.standing[owner, Status(status)] = number
@@ -222,13 +219,21 @@ async def load(connection: Any, wanted: Needs, clock: RemoteClock, *, writes: bo
     facts.due_deliveries = [
         await _load_due_deliveries(connection, facts, claim, now) for claim in wanted.due_deliveries
     ]
-    return transaction, now, facts
+    return now, facts
 
 
-async def _load_due(connection: Any, facts: Facts, wanted: Needs, now: Now) -> None:
-    for type, room in wanted.due.items():
-        facts.due[type] = await _take_in_turn(connection, facts, "due", (type,), wanted.after, room)
-    facts.next_due = dict(await connection.fetch(SQL["next_due"], list(wanted.due)))
+async def _load_moment(connection: Any, facts: Facts, wanted: Needs, clock: RemoteClock) -> Now:
+    time, found = 0, {"lease": facts.leases, "due": facts.next_due, "running": facts.running}
+    columns = list(wanted.workers), list(wanted.due), list(wanted.running)
+    for what, name, number in await connection.fetch(SQL["moment"], *columns):
+        if what == "now":
+            time = number
+        else:
+            found[what][name] = number
+    return clock.tell(time)
+
+
+async def _load_woken(connection: Any, facts: Facts, wanted: Needs, now: Now) -> None:
     over = [type for type, due_at in facts.next_due.items() if due_at <= now.wall]
     for type in over:
         del facts.next_due[type]
@@ -278,14 +283,11 @@ async def _load_keys(connection: Any, facts: Facts, keys: Iterable[KeyId]) -> No
         _take(facts, await connection.fetch(SQL["operations_by_ids"], ids))
 
 
-async def _load_workers(connection: Any, facts: Facts, wanted: Needs) -> None:
-    if wanted.workers:
-        facts.leases = dict(await connection.fetch(SQL["leases"], list(wanted.workers)))
-    if wanted.holdings:
-        facts.holdings = {worker: [] for worker in wanted.holdings}
-        for worker, id, record in await connection.fetch(SQL["held"], list(wanted.holdings)):
-            facts.holdings[worker].append(id)
-            facts.operations.setdefault(id, decode_operation(record))  # only to be told; what is locked is truer
+async def _load_holdings(connection: Any, facts: Facts, wanted: Needs) -> None:
+    facts.holdings = {worker: [] for worker in wanted.holdings}
+    for worker, id, record in await connection.fetch(SQL["held"], list(wanted.holdings)):
+        facts.holdings[worker].append(id)
+        facts.operations.setdefault(id, decode_operation(record))  # only to be told; what is locked is truer
 
 
 async def _load_bites(connection: Any, facts: Facts, wanted: Needs, now: Now) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 
 from .protocol import StoreFull, StoreUnavailable
+from .queries import statements
 
 CONNECT_PATIENCE = 5.0  # seconds until a server that does not answer counts as down
 READ_PATIENCE = 10.0
@@ -22,6 +23,7 @@ FAREWELL = 1.0  # seconds
 SILENCE = 4.0  # seconds in which nothing we send is acknowledged; left to itself, TCP goes on for a quarter of an hour
 POOL = 4  # reading connections of one process
 
+_SQL = statements("postgres")
 _OPTIONS: dict[str, Any] = {
     "timeout": CONNECT_PATIENCE,
     "target_session_attrs": "read-write",
@@ -39,6 +41,8 @@ class Door:
 
     def __init__(self, url: str, *, prepared_statements: bool = True) -> None:
         self._url = url
+        self._bounds = _SQL["bounds"] if prepared_statements else ""
+        self.begin = _SQL["begin"] if prepared_statements else _SQL["begin_bounded"]
         self._options = _OPTIONS if prepared_statements else _OPTIONS | _UNPREPARED
         self._made: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -57,6 +61,12 @@ class Door:
         connection = await asyncpg.connect(*arguments, **options)
         self._made.add(connection)
         _be_impatient(connection)
+        if self._bounds:
+            try:
+                await connection.execute(self._bounds)
+            except BaseException:
+                connection.terminate()
+                raise
         return connection
 
     def forsake(self) -> None:

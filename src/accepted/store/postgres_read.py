@@ -1,7 +1,7 @@
 """Reading from PostgreSQL over a small pool of connections.
 
 Each read sees what is committed when it begins, from whatever node. Polls that come in one turn of the event loop share
-one query; a poll that comes later waits for none that began before it.
+one query, and so do those that come while others are under way: the busier, the fewer queries for each poll.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from .postgres_connect import LOST, READ_PATIENCE, Door, hang_up, is_bug, unavai
 from .postgres_schema import SQL, missing_on
 from .protocol import OWNERS_SEEN, Selection, StoreUnavailable, WorkerRow
 
+LANES = 2  # queries for polls at once: the next ones gather while the one waits for the database and the other for us
 _LAST_ID = "op-~"  # sorts after every id
 
 _decode_event = msgspec.json.Decoder(Event).decode
@@ -45,6 +46,7 @@ class Reader:
         self._clock = clock
         self._pool: Any = None
         self._asked: dict[_Wanted, list[asyncio.Future[_Found]]] = {}
+        self._gathering = False  # a task is about to ask for whatever this turn brings
         self._answering: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -69,16 +71,21 @@ class Reader:
 
     async def operation(self, id: str, owner: str | None = None) -> _Found:
         future: asyncio.Future[_Found] = asyncio.get_running_loop().create_future()
-        if not self._asked:
+        self._asked.setdefault((id, owner), []).append(future)
+        if not self._gathering and len(self._answering) < LANES:
+            self._gathering = True
             task = asyncio.create_task(self._answer())
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
-        self._asked.setdefault((id, owner), []).append(future)
         return await future
 
     async def _answer(self) -> None:
-        """All that was asked for since the turn before, in one query."""
-        asked, self._asked = self._asked, {}
+        """All that was asked for meanwhile, in one query; and again, as long as there is something."""
+        while self._asked:
+            asked, self._asked, self._gathering = self._asked, {}, False
+            await self._answer_to(asked)
+
+    async def _answer_to(self, asked: dict[_Wanted, list[asyncio.Future[_Found]]]) -> None:
         try:
             found = await self._operations(list(asked))
         except BaseException as error:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ class Migration(NamedTuple):
     checksum: str
 
 
+@cache
 def statements(database: str) -> dict[str, str]:
     """All named statements for `database` ("sqlite" or "postgres")."""
     parts = _NAME.split(_read(f"{database}.sql"))
