@@ -5,48 +5,46 @@ two on uvicorn's pure-Python stack, where the server itself costs more and so wh
 figure and does not replace it.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
 from bench import ours
-from bench.figure import Result, Row, ratio
+from bench.figure import Result, ratio
 from bench.rounds import Subject, paired, warnings
 from bench.server import Server
 from bench.setting import Setting
 
+Home = Callable[[Setting], AbstractContextManager[Path]]
+
 
 def measure(setting: Setting) -> Result:
     """Accepts per second, as a share of the bare responder's answers."""
-    with (
-        setting.directory() as directory,
-        Server(ours.bare(directory), setting.server_core) as bare,
-        Server(ours.serve(directory, workers=0), setting.server_core) as accepted,
-    ):
-        rows = paired("accept", _subjects(bare, accepted, setting), setting)
-    plain = _plain(setting)
-    what = "durable accepts / bare"
-    share = ratio(rows[1].rates, rows[0].rates, quantity="accept", what=what, floor=0.40, aim=0.50)
-    beside = ratio(plain[1].rates, plain[0].rates, quantity="accept", what=what + ours.ON_PLAIN)
-    return Result([share, beside], [*rows, *plain], warnings([*rows, *plain]))
+    return _measured("accept", "durable accepts", Setting.directory, setting)
 
 
 def on_postgres(setting: Setting) -> Result:
     """The same with PostgreSQL on the load's core."""
+    return _measured("pg_accept", "durable accepts on PostgreSQL", ours.on_postgres, setting)
+
+
+def _measured(quantity: str, what: str, home: Home, setting: Setting) -> Result:
     with (
-        ours.on_postgres(setting) as directory,
+        home(setting) as directory,
         Server(ours.bare(directory), setting.server_core) as bare,
         Server(ours.serve(directory, workers=0), setting.server_core) as accepted,
     ):
-        rows = paired("pg_accept", _subjects(bare, accepted, setting), setting)
-    what = "durable accepts on PostgreSQL / bare"
-    share = ratio(rows[1].rates, rows[0].rates, quantity="pg_accept", what=what, floor=0.40, aim=0.50)
-    return Result([share], rows, warnings(rows))
-
-
-def _plain(setting: Setting) -> list[Row]:
+        rows = paired(quantity, _subjects(bare, accepted, setting), setting)
     with (
-        setting.directory() as directory,
+        home(setting) as directory,
         Server(ours.bare(directory, ours.PLAIN), setting.server_core) as bare,
         Server(ours.embedded(directory, ours.PLAIN, ours.WEB), setting.server_core) as accepted,
     ):
-        return paired("accept", _subjects(bare, accepted, setting, ours.ON_PLAIN), setting)
+        plain = paired(quantity, _subjects(bare, accepted, setting, ours.ON_PLAIN), setting)
+    what += " / bare"
+    share = ratio(rows[1].rates, rows[0].rates, quantity=quantity, what=what, floor=0.40, aim=0.50)
+    beside = ratio(plain[1].rates, plain[0].rates, quantity=quantity, what=what + ours.ON_PLAIN)
+    return Result([share, beside], [*rows, *plain], warnings([*rows, *plain]))
 
 
 def _subjects(bare: Server, accepted: Server, setting: Setting, on: str = "") -> list[Subject]:

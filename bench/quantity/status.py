@@ -1,13 +1,16 @@
 """Status GETs per second over 64 connections, against the bare responder.
 
 The ids are a mix: one half of the operations is COMPLETED (303 with the document), the other PENDING with nobody to
-run it (200). There are so many of them that none is polled faster than its minimum interval allows.
+run it (200). There are so many of them that none is polled faster than its minimum interval allows. Beside it stand
+the same two on uvicorn's pure-Python stack, to explain the figure, not to replace it.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from bench import ours
-from bench.figure import Result, Row, ratio
+from bench.figure import Result, ratio
 from bench.rounds import Subject, paired, warnings
 from bench.server import Server
 from bench.setting import Setting
@@ -15,27 +18,21 @@ from bench.setting import Setting
 OPERATIONS = 10_000
 
 
+Home = Callable[[Setting], AbstractContextManager[Path]]
+
+
 def measure(setting: Setting) -> Result:
     """Status documents per second, as a share of the bare responder's answers."""
-    with setting.directory() as directory:
-        finished = _finished(directory, setting)
-        with (
-            Server(ours.bare(directory), setting.server_core) as bare,
-            Server(ours.serve(directory, workers=0), setting.server_core) as accepted,
-        ):
-            waiting = ours.fill(accepted, setting.count(OPERATIONS // 2), setting.load_core).locations
-            paths = [path for pair in zip(finished, waiting, strict=True) for path in pair]
-            rows = paired("status", _subjects(bare, accepted, paths, setting), setting)
-        plain = _plain(directory, paths, setting)
-    what = "status GETs / bare"
-    share = ratio(rows[1].rates, rows[0].rates, quantity="status", what=what, floor=0.45, aim=0.60)
-    beside = ratio(plain[1].rates, plain[0].rates, quantity="status", what=what + ours.ON_PLAIN)
-    return Result([share, beside], [*rows, *plain], warnings([*rows, *plain]))
+    return _measured("status", "status GETs", Setting.directory, setting, floor=0.45, aim=0.60)
 
 
 def on_postgres(setting: Setting) -> Result:
     """The same with PostgreSQL on the load's core."""
-    with ours.on_postgres(setting) as directory:
+    return _measured("pg_status", "status GETs on PostgreSQL", ours.on_postgres, setting, floor=0.40, aim=0.50)
+
+
+def _measured(quantity: str, what: str, home: Home, setting: Setting, *, floor: float, aim: float) -> Result:
+    with home(setting) as directory:
         finished = _finished(directory, setting)
         with (
             Server(ours.bare(directory), setting.server_core) as bare,
@@ -43,19 +40,16 @@ def on_postgres(setting: Setting) -> Result:
         ):
             waiting = ours.fill(accepted, setting.count(OPERATIONS // 2), setting.load_core).locations
             paths = [path for pair in zip(finished, waiting, strict=True) for path in pair]
-            rows = paired("pg_status", _subjects(bare, accepted, paths, setting), setting)
-    what = "status GETs on PostgreSQL / bare"
-    share = ratio(rows[1].rates, rows[0].rates, quantity="pg_status", what=what, floor=0.40, aim=0.50)
-    return Result([share], rows, warnings(rows))
-
-
-def _plain(directory: Path, paths: list[str], setting: Setting) -> list[Row]:
-    """The same on uvicorn's pure-Python stack, to explain the figure, not to replace it."""
-    with (
-        Server(ours.bare(directory, ours.PLAIN), setting.server_core) as bare,
-        Server(ours.embedded(directory, ours.PLAIN, ours.WEB), setting.server_core) as accepted,
-    ):
-        return paired("status", _subjects(bare, accepted, paths, setting, ours.ON_PLAIN), setting)
+            rows = paired(quantity, _subjects(bare, accepted, paths, setting), setting)
+        with (
+            Server(ours.bare(directory, ours.PLAIN), setting.server_core) as bare,
+            Server(ours.embedded(directory, ours.PLAIN, ours.WEB), setting.server_core) as accepted,
+        ):
+            plain = paired(quantity, _subjects(bare, accepted, paths, setting, ours.ON_PLAIN), setting)
+    what += " / bare"
+    share = ratio(rows[1].rates, rows[0].rates, quantity=quantity, what=what, floor=floor, aim=aim)
+    beside = ratio(plain[1].rates, plain[0].rates, quantity=quantity, what=what + ours.ON_PLAIN)
+    return Result([share, beside], [*rows, *plain], warnings([*rows, *plain]))
 
 
 def _finished(directory: Path, setting: Setting) -> list[str]:
