@@ -61,6 +61,7 @@ POSTGRES_CASES: dict[str, tuple[object, ...]] = {
         _TEXTS["flood"], _ONE, "ARRAY['PENDING']", f"ARRAY[{NOW.wall}]", _NO, _NULL, _NULL, _NULL, _NO, _NO, _BODY,
         _NEW,
     ),
+    "insert_ready": (_TEXTS["flood"], _ONE, f"ARRAY[{NOW.wall}]", _BODY, _NEW),
     "move_operation": (
         "ARRAY['PROCESSING']", _NO, _NO, _NULL, _NULL, _TEXTS["w1"], _NO, _NO, _BODY, f"ARRAY['{id_of(PENDING)}']",
     ),

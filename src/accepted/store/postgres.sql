@@ -189,6 +189,12 @@ INSERT INTO accepted.operation (owner, type, status, turn, due_at, counted, park
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[],
     $10::bigint[], $11::bytea[], $12::text[]);
 
+-- name: insert_ready
+-- The same where they are in line and nowhere else, as nearly all are.
+INSERT INTO accepted.operation (owner, type, status, turn, record, id)
+SELECT owner, type, 'PENDING', turn, record, id
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::text[]) AS new (owner, type, turn, record, id);
+
 -- name: move_operation
 -- Operations whose indexed columns change.
 UPDATE accepted.operation SET

@@ -77,7 +77,9 @@ def _columns(rows: Rows) -> list[list[Any]]:
 
 
 def _bundle_operations(bundle: Bundle, changes: Changes) -> None:
-    bundle.add("insert_operation", [(o.owner, o.type, *_row(o)) for o in changes.created.values()])
+    created = [(o, o.ready and o.group is None) for o in changes.created.values()]
+    bundle.add("insert_ready", [(o.owner, o.type, o.turn, _encode(o), o.id) for o, plain in created if plain])
+    bundle.add("insert_operation", [(o.owner, o.type, *_row(o)) for o, plain in created if not plain])
     changed = changes.changed.items()
     bundle.add("move_operation", [_row(operation) for id, operation in changed if id in changes.moved])
     bundle.add("update_operation", [(_encode(operation), id) for id, operation in changed if id not in changes.moved])
