@@ -12,17 +12,17 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tests.processes.deadline import until
 from tests.store.cluster import free_ports
-from tests.store.server import KEEPER, NOBODY, common_ground, end, the_server
+from tests.store.server import KEEPER, NOBODY, common_ground, end, place, the_server
 
 SIZE = 3  # connections to one database, for whoever comes: a store alone has up to five, and they have to share
 
 _SETTINGS = """
 [databases]
-* = host={upstream} user=postgres
+* = {upstream}
 
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -36,15 +36,15 @@ max_client_conn = 500
 
 
 class Pooler:
-    """One that runs before the server whose sockets are in `upstream`."""
+    """One that runs before the server of the database at `url`."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, url: str) -> None:
         program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
         assert program is not None, "these tests need pgbouncer: `make tools` installs it"
         folder = Path(tempfile.mkdtemp(prefix="accepted-pool-", dir=common_ground()))
         (self.port,) = free_ports(1)
         settings, self.log = folder / "pgbouncer.ini", folder / "log"
-        settings.write_text(_SETTINGS.format(upstream=upstream, port=self.port, size=SIZE))
+        settings.write_text(_SETTINGS.format(upstream=_upstream(url), port=self.port, size=SIZE))
         own = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
         for path in (folder, settings):
             os.chown(path, own.get("user", -1), own.get("group", -1))  # type: ignore[arg-type]
@@ -68,6 +68,11 @@ class Pooler:
 @cache
 def the_pooler() -> Pooler:
     """The one of this process."""
-    direct = the_server().maintenance
-    folders = parse_qs(urlsplit(direct).query).get("host")
-    return Pooler(folders[0] if folders else str(urlsplit(direct).hostname))
+    return Pooler(the_server().maintenance)
+
+
+def _upstream(url: str) -> str:
+    """The server as PgBouncer's settings name it."""
+    host, port, who = place(url)
+    user, _, password = map(unquote, who.partition(":"))
+    return f"host={host} port={port} user={user}" + (f" password={password}" if password else "")

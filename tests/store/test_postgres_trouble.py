@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -16,7 +17,7 @@ from accepted.store.protocol import StoreUnavailable
 from tests.contract.given import accept, cancel, key, op_id, pending
 from tests.store.asking import ask, ask_one, found
 from tests.store.clock import MovableClock
-from tests.store.server import Server, the_server
+from tests.store.server import Server, place, the_server
 from tests.store.test_conformance_hints import PATIENCE, heard, next_of
 
 
@@ -154,8 +155,9 @@ async def test_a_role_that_waits_for_no_disk_is_overruled(store: PostgresStore, 
 
 
 async def test_of_several_hosts_the_one_that_lives_is_found(url: str, clock: MovableClock) -> None:
-    folder = url.partition("host=")[2]
-    several = PostgresStore(url.replace(folder, f"/nowhere,{folder}"), clock=clock)
+    host, port, who = place(url)
+    both = f"host=/nowhere,{host}&port={port},{port}"
+    several = PostgresStore(f"postgresql://{who}@{urlsplit(url).path}?{both}", clock=clock)
     await several.open()
     assert (await ask_one(several, accept(1))).operation.id == op_id(1)
     await several.close()
