@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.processes.serving import run, served
 from tests.sse import Event, Parser, parsed
 from tests.store.pooler import the_pooler
 from tests.store.server import the_server
+from tests.store.wire import Wire
 
 
 @pytest.fixture
@@ -98,6 +100,22 @@ def test_a_database_that_loses_what_it_has_promised_is_refused(command: str, url
     assert refused.returncode == 2, refused.stderr
     assert "PostgreSQL runs with fsync and full_page_writes off" in refused.stderr
     assert "ACCEPTED_UNSAFE_DATABASE=true" in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["migrate", "doctor", "serve", "worker"])
+async def test_a_server_that_is_too_old_is_refused(command: str, tmp_path: Path) -> None:
+    """By every command and before anything is made there: a real one of 12 takes the schema, and then no commit."""
+    url = the_server().blank()
+    arguments = [command, "tests.processes.menu:app"] if command in {"serve", "worker"} else [command]
+    async with Wire(url, major="12").laid() as wire:
+        settings = {"ACCEPTED_DATABASE_URL": wire.url, "TEST_FOLDER": str(tmp_path)}
+        answer = await asyncio.to_thread(run, *arguments, settings=settings)
+    assert answer.returncode == 1
+    said = answer.stdout + answer.stderr
+    assert "the database is PostgreSQL 12." in said
+    assert ", and 13 or newer is needed" in said
+    assert "Traceback" not in said
+    assert the_server().run(url, "SELECT 1 FROM pg_namespace WHERE nspname = 'accepted'") == []
 
 
 def test_behind_a_pooler(url: str, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ READ_PATIENCE = 10.0
 FAREWELL = 1.0  # seconds
 SILENCE = 4.0  # seconds in which nothing we send is acknowledged; left to itself, TCP goes on for a quarter of an hour
 POOL = 4  # reading connections of one process
+OLDEST = 13  # the first PostgreSQL that can say what became of a transaction (`pg_current_xact_id`, `pg_xact_status`)
 
 _SQL = statements("postgres")
 _OPTIONS: dict[str, Any] = {
@@ -60,6 +61,7 @@ class Door:
     async def _connect(self, *arguments: Any, **options: Any) -> Any:
         connection = await asyncpg.connect(*arguments, **options)
         self._made.add(connection)
+        await _be_modern(connection)
         _be_impatient(connection)
         if self._bounds:
             try:
@@ -95,6 +97,14 @@ class _Wanderer(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no typ
 
 
 _UNPREPARED = {"connection_class": _Wanderer, "statement_cache_size": 0}
+
+
+async def _be_modern(connection: Any) -> None:
+    """An older server would take the schema, and then no commit."""
+    if connection.get_server_version().major < OLDEST:
+        found = connection.get_settings().server_version
+        await hang_up(connection)
+        raise StoreUnavailable(f"the database is PostgreSQL {found}, and {OLDEST} or newer is needed")
 
 
 def _be_impatient(connection: Any) -> None:
