@@ -95,6 +95,23 @@ async def test_who_names_a_row_that_somebody_holds_waits_not_for_ever_and_alone(
     assert (await ask_one(store, cancel(pending(id=op_id(1))))).status is Status.CANCELLED
 
 
+async def test_a_poll_waits_for_no_other_that_hangs(store: PostgresStore, url: str) -> None:
+    """What never was is looked for among the tombstones, which somebody holds."""
+    await ask(store, accept(1), accept(2))
+    other = await asyncpg.connect(url)
+    await other.execute("BEGIN; LOCK TABLE accepted.tombstone")
+    hanging = asyncio.create_task(store.operation(op_id(9)))
+    async with asyncio.timeout(PATIENCE):
+        while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        for number in (1, 2):
+            assert (await found(store, op_id(number))).id == op_id(number)
+    assert not hanging.done()
+    await other.execute("ROLLBACK")
+    await other.close()
+    assert await hanging is None
+
+
 DIE_IN_COMMIT = """
 CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;

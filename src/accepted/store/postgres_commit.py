@@ -142,7 +142,7 @@ class Recorder:
 
     async def _connected(self) -> None:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await self._door.connect()
+            self._connection = await self._door.connect_to_commit()
 
     async def _committed(self, connection: Any, batch: list[Transition]) -> Committed:
         await connection.execute(self._door.begin)

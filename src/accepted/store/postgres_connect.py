@@ -42,7 +42,6 @@ class Door:
 
     def __init__(self, url: str, *, prepared_statements: bool = True) -> None:
         self._url = url
-        self._bounds = _SQL["bounds"] if prepared_statements else ""
         self.begin = _SQL["begin"] if prepared_statements else _SQL["begin_bounded"]
         self._options = _OPTIONS if prepared_statements else _OPTIONS | _UNPREPARED
         self._made: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -51,6 +50,18 @@ class Door:
         """A connection of one's own. Raises `StoreUnavailable`."""
         with unavailable():
             return await self._connect(self._url, **self._options)
+
+    async def connect_to_commit(self) -> Any:
+        """The same, for transactions that start with `begin`: they are bounded in time."""
+        connection = await self.connect()
+        if self._options is _OPTIONS:
+            try:
+                with unavailable():
+                    await connection.execute(_SQL["bounds"], timeout=CONNECT_PATIENCE)
+            except BaseException:
+                connection.terminate()
+                raise
+        return connection
 
     async def pool(self) -> Any:
         """A few connections that share the reading. Raises `StoreUnavailable`."""
@@ -63,12 +74,6 @@ class Door:
         self._made.add(connection)
         await _be_modern(connection)
         _be_impatient(connection)
-        if self._bounds:
-            try:
-                await connection.execute(self._bounds)
-            except BaseException:
-                connection.terminate()
-                raise
         return connection
 
     def forsake(self) -> None:

@@ -1,7 +1,7 @@
 """Reading from PostgreSQL over a small pool of connections.
 
 Each read sees what is committed when it begins, from whatever node. Polls that come in one turn of the event loop share
-one query, and so do those that come while others are under way: the busier, the fewer queries for each poll.
+one query, and so do those that come while it is under way share the next: the busier, the fewer queries for each poll.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .postgres_connect import LOST, READ_PATIENCE, Door, hang_up, is_bug, unavai
 from .postgres_schema import SQL, missing_on
 from .protocol import OWNERS_SEEN, Selection, StoreUnavailable, WorkerRow
 
-LANES = 2  # queries for polls at once: the next ones gather while the one waits for the database and the other for us
+SLOW = 0.05  # seconds until polls wait no longer for the query before theirs: it may never be answered
 _LAST_ID = "op-~"  # sorts after every id
 
 _decode_event = msgspec.json.Decoder(Event).decode
@@ -46,7 +46,8 @@ class Reader:
         self._clock = clock
         self._pool: Any = None
         self._asked: dict[_Wanted, list[asyncio.Future[_Found]]] = {}
-        self._gathering = False  # a task is about to ask for whatever this turn brings
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lane: asyncio.Task[None] | None = None
         self._answering: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -70,20 +71,36 @@ class Reader:
             await asyncio.gather(*self._answering, return_exceptions=True)
 
     async def operation(self, id: str, owner: str | None = None) -> _Found:
-        future: asyncio.Future[_Found] = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # remembered, because asking is a system call
+        future: asyncio.Future[_Found] = self._loop.create_future()
         self._asked.setdefault((id, owner), []).append(future)
-        if not self._gathering and len(self._answering) < LANES:
-            self._gathering = True
-            task = asyncio.create_task(self._answer())
-            self._answering.add(task)
-            task.add_done_callback(self._answering.discard)
+        if self._lane is None:
+            self._ask(self._loop)
         return await future
 
-    async def _answer(self) -> None:
-        """All that was asked for meanwhile, in one query; and again, as long as there is something."""
-        while self._asked:
-            asked, self._asked, self._gathering = self._asked, {}, False
+    def _ask(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In the next turn of the loop, so that whatever this one brings goes along."""
+        self._lane = task = loop.create_task(self._answer(loop))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, loop: asyncio.AbstractEventLoop) -> None:
+        """All that was asked for, in one query; and all that was asked for meanwhile, as long as nobody overtakes."""
+        lane = self._lane
+        while self._asked and self._lane is lane:
+            asked, self._asked = self._asked, {}
+            slow = loop.call_later(SLOW, self._overtake, loop, lane)
             await self._answer_to(asked)
+            slow.cancel()
+        if self._lane is lane:
+            self._lane = None
+
+    def _overtake(self, loop: asyncio.AbstractEventLoop, lane: asyncio.Task[None] | None) -> None:
+        if self._lane is lane:
+            self._lane = None
+            if self._asked:
+                self._ask(loop)
 
     async def _answer_to(self, asked: dict[_Wanted, list[asyncio.Future[_Found]]]) -> None:
         try:
