@@ -11,6 +11,11 @@ BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
 -- They keep a node that freezes within a commit from holding rows for ever.
 SELECT set_config('idle_in_transaction_session_timeout', '10000', false), set_config('lock_timeout', '2000', false);
 
+-- name: by_index
+-- A connection keeps the plans that it made while the tables were small, until their statistics are next gathered: a burst of 20,000
+-- operations made each commit read all of them. Every statement here has its index, whatever the statistics say.
+SELECT set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false);
+
 -- name: begin_bounded
 -- Where a session is not ours alone, the same for each transaction.
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL lock_timeout = 2000;
@@ -21,13 +26,16 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
 
 -- name: moment
 -- The time, and what is judged by it: until when workers may hold operations, when the next delayed operation of each type becomes due or
--- has become so, and how many operations of a type run, over all owners and workers; by (workers, types, limited types).
+-- has become so, of which types any is ready, and how many of a type run, over all owners and workers; by (workers, types, limited types).
 SELECT 'now', '', (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 UNION ALL
 SELECT 'lease', id, lease_until FROM accepted.worker WHERE id = ANY($1::text[])
 UNION ALL
 SELECT 'due', wanted.type, later.due_at FROM unnest($2::text[]) AS wanted (type) CROSS JOIN LATERAL
     (SELECT due_at FROM accepted.operation WHERE type = wanted.type AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS later
+UNION ALL
+SELECT 'ready', wanted.type, 1 FROM unnest($2::text[]) AS wanted (type) CROSS JOIN LATERAL
+    (SELECT FROM accepted.ready WHERE type = wanted.type ORDER BY type, owner, turn, id LIMIT 1) AS any_ready
 UNION ALL
 SELECT 'running', type, count(*) FROM accepted.operation WHERE worker IS NOT NULL AND type = ANY($3::text[]) GROUP BY type;
 

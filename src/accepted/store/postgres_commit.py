@@ -202,12 +202,13 @@ async def load(connection: Any, wanted: Needs, clock: RemoteClock, *, judged: bo
     if wanted.holdings:
         await connection.fetch(SQL["lock_workers"], list(wanted.holdings))
     await _load_groups(connection, facts, wanted)
-    now = None if judged else clock.now()
+    now, ready = None if judged else clock.now(), set[str]()
     if now is None:
-        now = await _load_moment(connection, facts, wanted, clock)
+        now, ready = await _load_moment(connection, facts, wanted, clock)
     if wanted.holdings:
         await _load_holdings(connection, facts, wanted)
-    for type, room in wanted.due.items():
+    for type in ready:
+        room = wanted.due[type]
         facts.due[type] = await _take_in_turn(connection, facts, "due", (type,), wanted.after, room)
     await _load_woken(connection, facts, wanted, now)
     if wanted.owners:
@@ -222,15 +223,17 @@ async def load(connection: Any, wanted: Needs, clock: RemoteClock, *, judged: bo
     return now, facts
 
 
-async def _load_moment(connection: Any, facts: Facts, wanted: Needs, clock: RemoteClock) -> Now:
-    time, found = 0, {"lease": facts.leases, "due": facts.next_due, "running": facts.running}
+async def _load_moment(connection: Any, facts: Facts, wanted: Needs, clock: RemoteClock) -> tuple[Now, set[str]]:
+    """The time, and the types of which any is ready."""
+    ready: dict[str, int] = {}
+    time, found = 0, {"lease": facts.leases, "due": facts.next_due, "ready": ready, "running": facts.running}
     columns = list(wanted.workers), list(wanted.due), list(wanted.running)
     for what, name, number in await connection.fetch(SQL["moment"], *columns):
         if what == "now":
             time = number
         else:
             found[what][name] = number
-    return clock.tell(time)
+    return clock.tell(time), set(ready)
 
 
 async def _load_woken(connection: Any, facts: Facts, wanted: Needs, now: Now) -> None:

@@ -43,6 +43,7 @@ class Door:
     def __init__(self, url: str, *, prepared_statements: bool = True) -> None:
         self._url = url
         self.begin = _SQL["begin"] if prepared_statements else _SQL["begin_bounded"]
+        self._prepared = prepared_statements
         self._options = _OPTIONS if prepared_statements else _OPTIONS | _UNPREPARED
         self._made: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -54,13 +55,9 @@ class Door:
     async def connect_to_commit(self) -> Any:
         """The same, for transactions that start with `begin`: they are bounded in time."""
         connection = await self.connect()
-        if self._options is _OPTIONS:
-            try:
-                with unavailable():
-                    await connection.execute(_SQL["bounds"], timeout=CONNECT_PATIENCE)
-            except BaseException:
-                connection.terminate()
-                raise
+        if self._prepared:
+            with unavailable():
+                await _set(connection, "bounds")
         return connection
 
     async def pool(self) -> Any:
@@ -74,6 +71,8 @@ class Door:
         self._made.add(connection)
         await _be_modern(connection)
         _be_impatient(connection)
+        if self._prepared:
+            await _set(connection, "by_index")
         return connection
 
     def forsake(self) -> None:
@@ -110,6 +109,15 @@ async def _be_modern(connection: Any) -> None:
         found = connection.get_settings().server_version
         await hang_up(connection)
         raise StoreUnavailable(f"the database is PostgreSQL {found}, and {OLDEST} or newer is needed")
+
+
+async def _set(connection: Any, name: str) -> None:
+    """For this session."""
+    try:
+        await connection.execute(_SQL[name], timeout=CONNECT_PATIENCE)
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 def _be_impatient(connection: Any) -> None:
