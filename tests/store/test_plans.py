@@ -143,11 +143,14 @@ async def test_postgresql_reads_what_it_is_asked_for(database: Any) -> None:
     assert POSTGRES.keys() == POSTGRES_CASES.keys() | NOT_ASKED
     await database.execute("SET jit = off")
     found: dict[str, list[str]] = {}
-    for mode in ("force_custom_plan", "force_generic_plan"):
-        await database.execute(f"SET plan_cache_mode = {mode}")
-        for name, parameters in POSTGRES_CASES.items():
-            if troubles := list(_troubles(await _plan(database, name, parameters))):
-                found[f"{name}, {mode}"] = troubles
+    for by_index in (False, True):  # through a pooler, and directly
+        if by_index:
+            await database.execute(POSTGRES["by_index"])
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            await database.execute(f"SET plan_cache_mode = {mode}")
+            for name, parameters in POSTGRES_CASES.items():
+                if troubles := list(_troubles(await _plan(database, name, parameters))):
+                    found[f"{name}, {mode}, {by_index=}"] = troubles
     assert found == {}
 
 
