@@ -81,7 +81,7 @@ class Connection(HttpToolsProtocol):
 
     # --- coming and going
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a stream, not of datagrams: asyncio declares both alike
         super().connection_made(cast(asyncio.Transport, Coupled(transport)))
         address = self.client[0] if self.client else ""
         if self.crowd.enter(self, address):

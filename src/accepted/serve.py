@@ -214,7 +214,7 @@ def _end(children: list[Child], stop: _Stop, patience: float, listener: socket.s
     while any(not child.died() for child in children) and time.monotonic() < deadline and stop.asked < 2:
         if web.died():
             listener.close()  # while workers go on, clients are to be refused rather than kept waiting
-        time.sleep(0.02)
+        time.sleep(0.02)  # children are waited for by looking, all at once
     for child in children:
         child.signal(signal.SIGKILL)
         child.process.wait()
@@ -242,7 +242,7 @@ def _forget_metrics(pid: int) -> None:
     from prometheus_client import multiprocess
 
     with contextlib.suppress(Exception):  # gauges of the dead; nothing depends on it
-        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library's
 
 
 # --- the processes

@@ -107,7 +107,7 @@ class AsyncClient:
                 try:
                     step = talk.send(reply)
                 except StopIteration as end:
-                    return end.value  # type: ignore[no-any-return]
+                    return end.value  # type: ignore[no-any-return]  # StopIteration knows no types
                 if not isinstance(step, Tell):
                     reply = await wire.do(step)
                     continue

@@ -98,7 +98,7 @@ class Client:
             try:
                 item = next(driving)
             except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+                return end.value  # type: ignore[no-any-return]  # StopIteration knows no types
             if told is not None:
                 told(item)
 

@@ -164,7 +164,7 @@ def chosen(talk: Talk[T], choice: Callable[[Any], Any]) -> Talk[T]:
         try:
             step = talk.send(reply)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            return end.value  # type: ignore[no-any-return]  # StopIteration knows no types
         if not isinstance(step, Tell):
             reply = yield step
             continue

@@ -150,7 +150,7 @@ async def _each(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
     """A plain iterator, taken on in a thread where a loop of users' coroutines would have to wait for it."""
     end = object()
     while (part := await _next(parts, end)) is not end:
-        yield part  # type: ignore[misc]
+        yield part  # type: ignore[misc]  # what is not `end` is bytes
 
 
 async def _next(parts: Iterator[bytes], end: object) -> bytes | object:

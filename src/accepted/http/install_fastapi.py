@@ -235,7 +235,7 @@ class _Publication:
                 self._last = (*now, self._joined(*now))
             return self._last[2]
 
-        openapi.publications = {self._mark, *getattr(document, "publications", ())}  # type: ignore[attr-defined]
+        openapi.publications = {self._mark, *getattr(document, "publications", ())}  # type: ignore[attr-defined]  # a function's own
         return openapi
 
     def _joined(self, source: Schema, guarded: bool) -> Schema:

@@ -280,7 +280,7 @@ def _watch(attempt: Attempt | None, park: _Park, *, in_thread: bool) -> None:
         _stop(park, after)
         return Done()
 
-    attempt.checkpoint = checkpoint  # type: ignore[method-assign]
+    attempt.checkpoint = checkpoint  # type: ignore[method-assign]  # the user's function holds this very attempt
     attempt.cancel = lambda: None  # type: ignore[method-assign]  # who is frozen does not hear that it was given up
 
 
