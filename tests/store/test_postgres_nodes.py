@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import asyncpg
 import pytest
@@ -82,6 +83,50 @@ async def test_the_rows_that_all_nodes_want_are_written_last(nodes: list[Store],
         assert names[-1] == last
         names.pop()
     await other.close()
+
+
+async def test_a_commit_goes_to_the_database_three_times_and_a_claim_with_ends_six(
+    nodes: list[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = _listened(monkeypatch)
+    store = nodes[0]
+    await register(store)
+    for number in (1, 2):
+        await ask(store, accept(number))
+    sent.clear()
+    await ask(store, accept(3))
+    assert len(sent) == 3, sent
+    (first,) = (await ask_one(store, claim())).operations
+    sent.clear()
+    await ask(store, complete(first), claim())
+    assert len(sent) == 6, sent
+
+
+async def test_polls_that_wait_together_share_a_query(nodes: list[Store], monkeypatch: pytest.MonkeyPatch) -> None:
+    await ask(nodes[0], *(accept(number) for number in range(60)))
+    sent = _listened(monkeypatch)
+    first = [asyncio.create_task(found(nodes[1], op_id(number))) for number in range(30)]
+    while not sent:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    rest = [asyncio.create_task(found(nodes[1], op_id(number))) for number in range(30, 60)]
+    assert [each.id for each in await asyncio.gather(*first, *rest)] == [op_id(number) for number in range(60)]
+    assert len(sent) == 2, sent
+
+
+def _listened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What goes to the database from now on."""
+    sent: list[str] = []
+    for name in ("fetch", "execute"):
+        monkeypatch.setattr(asyncpg.Connection, name, _noting(getattr(asyncpg.Connection, name), sent))
+    return sent
+
+
+def _noting(call: Any, sent: list[str]) -> Any:
+    async def noting(connection: Any, query: str, *bindings: Any, **options: Any) -> Any:
+        sent.append(query)
+        return await call(connection, query, *bindings, **options)
+
+    return noting
 
 
 async def test_the_same_key_with_another_body_is_refused_whoever_comes_first(nodes: list[Store]) -> None:

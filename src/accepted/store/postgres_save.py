@@ -2,7 +2,7 @@
 one round trip.
 
 Rows that two commits may both want and have not locked before come last and in one order: keys, durations, resources,
-and the tally, whose rows are the most wanted of all.
+and the tally, whose rows are the most wanted of all. Only what is cleaned away comes after them.
 """
 
 from __future__ import annotations
