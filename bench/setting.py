@@ -3,7 +3,8 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -34,6 +35,10 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         ) as name:
             Path(name).chmod(0o711)  # root's PostgreSQL runs as another user, who must get through
             yield Path(name)
+
+
+Home = Callable[[Setting], AbstractContextManager[Path]]
+"""Where the files of a measurement lie: `Setting.directory`, or one whose database is elsewhere."""
 
 
 def cores() -> tuple[int, int]:

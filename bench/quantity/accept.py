@@ -5,17 +5,11 @@ two on uvicorn's pure-Python stack, where the server itself costs more and so wh
 figure and does not replace it.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from pathlib import Path
-
 from bench import ours
 from bench.figure import Result, ratio
 from bench.rounds import Subject, paired, warnings
 from bench.server import Server
-from bench.setting import Setting
-
-Home = Callable[[Setting], AbstractContextManager[Path]]
+from bench.setting import Home, Setting
 
 
 def measure(setting: Setting) -> Result:

@@ -9,8 +9,6 @@ up to be asked, on the load's core.
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from pathlib import Path
 
 from bench import ours, postgres, process
 from bench.client import Client
@@ -18,13 +16,11 @@ from bench.figure import Figure, Result, Row, Sample, ratio
 from bench.peers import huey, pgqueuer
 from bench.rounds import observed
 from bench.server import Server, until
-from bench.setting import Setting
+from bench.setting import Home, Setting
 
 OPERATIONS = 10_000
 LIMIT_SECONDS = 180.0
 LOOK_SECONDS = 0.02
-
-Home = Callable[[Setting], AbstractContextManager[Path]]
 
 
 def measure(setting: Setting) -> Result:

@@ -5,20 +5,15 @@ run it (200). There are so many of them that none is polled faster than its mini
 the same two on uvicorn's pure-Python stack, to explain the figure, not to replace it.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from bench import ours
 from bench.figure import Result, ratio
 from bench.rounds import Subject, paired, warnings
 from bench.server import Server
-from bench.setting import Setting
+from bench.setting import Home, Setting
 
 OPERATIONS = 10_000
-
-
-Home = Callable[[Setting], AbstractContextManager[Path]]
 
 
 def measure(setting: Setting) -> Result:

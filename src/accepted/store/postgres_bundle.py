@@ -8,7 +8,7 @@ snapshot and none sees what the others write: nothing here may depend on another
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -30,7 +30,7 @@ class Bundle:
         """
         if rows:
             self._names.append(name)
-            self._bindings += [list(column) for column in zip(*rows, strict=True)]
+            self._bindings += columns(rows)
             self._bindings += further
 
     def __bool__(self) -> bool:
@@ -40,6 +40,11 @@ class Bundle:
         """Carry them out with the statement `name`, a query, and give back its rows."""
         found: list[Any] = await connection.fetch(_together(*self._names, name), *self._bindings, *bindings)
         return found
+
+
+def columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    """Rows as arrays, which is how many of them go in."""
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 @cache

@@ -37,6 +37,7 @@ from ..contract.problem import Overloaded
 from ..contract.transition import Accept, ClaimDeliveries, Transition
 from ..contract.turns import in_turn, share
 from .clock import RemoteClock
+from .postgres_bundle import columns
 from .postgres_connect import CONFLICTS, LOST, Door, hang_up, is_bug, unavailable
 from .postgres_doubt import Doubt, finish
 from .postgres_save import STRIPES, save
@@ -227,8 +228,8 @@ async def _load_moment(connection: Any, facts: Facts, wanted: Needs, clock: Remo
     """The time, and the types of which any is ready."""
     ready: dict[str, int] = {}
     time, found = 0, {"lease": facts.leases, "due": facts.next_due, "ready": ready, "running": facts.running}
-    columns = list(wanted.workers), list(wanted.due), list(wanted.running)
-    for what, name, number in await connection.fetch(SQL["moment"], *columns):
+    asked = list(wanted.workers), list(wanted.due), list(wanted.running)
+    for what, name, number in await connection.fetch(SQL["moment"], *asked):
         if what == "now":
             time = number
         else:
@@ -249,8 +250,8 @@ async def _load_groups(connection: Any, facts: Facts, wanted: Needs) -> None:
     needed = groups_needed(wanted, facts)
     if not needed:
         return
-    await connection.fetch(SQL["lock_groups"], *_columns(needed))
-    for type, key, active, any_parked in await connection.fetch(SQL["groups"], *_columns(needed)):
+    await connection.fetch(SQL["lock_groups"], *columns(needed))
+    for type, key, active, any_parked in await connection.fetch(SQL["groups"], *columns(needed)):
         need = needed[group := GroupId(type, key)]
         heads = need.heads(active) if any_parked else 0
         parked = await _take_in_turn(connection, facts, "parked", group, need.after, heads) if heads else []
@@ -279,7 +280,7 @@ async def _take_in_turn(
 
 async def _load_keys(connection: Any, facts: Facts, keys: Iterable[KeyId]) -> None:
     """Keys, and their operations as they are: nothing about those is changed on account of a key."""
-    for owner, route, value, *row in await connection.fetch(SQL["keys"], *_columns(keys)):
+    for owner, route, value, *row in await connection.fetch(SQL["keys"], *columns(keys)):
         facts.keys[KeyId(owner, route, value)] = KeyRow(*row)
     if facts.keys:
         ids = [row.operation_id for row in facts.keys.values()]
@@ -334,7 +335,3 @@ def _take_deliveries(facts: Facts, rows: Iterable[Any]) -> list[str]:
         facts.deliveries[id] = decode_delivery(record)
         taken.append(id)
     return taken
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -8,7 +8,7 @@ and the tally, whose rows are the most wanted of all. Only what is cleaned away 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count, islice
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..contract.delivery import Delivery, DeliveryStatus
 from ..contract.ledger import Changes, KeyId, place_of
 from ..contract.operation import SUCCEEDED, Now, Operation
 from ..contract.statistic import KEPT_MINUTES, MINUTE
-from .postgres_bundle import Bundle
+from .postgres_bundle import Bundle, columns
 from .postgres_schema import SQL
 from .protocol import Work
 
@@ -30,8 +30,6 @@ LOST_FOR = 60_000  # ms until a worker that is silent and holds nothing is forgo
 NOTHING = b"null"  # an input that is not worth a row
 
 _encode = msgspec.json.encode
-
-Rows = Sequence[tuple[Any, ...]]
 
 
 async def save(
@@ -57,7 +55,7 @@ async def _store(connection: Any, bundle: Bundle, changes: Changes) -> tuple[dic
     older = [id for id in changes.claimed if id not in begun]
     rows = await bundle.fetch(connection, "stored", older)
     if changes.copied_inputs:  # from what may have come in this very batch
-        await connection.execute(SQL["copy_input"], *_columns(list(changes.copied_inputs.items())))
+        await connection.execute(SQL["copy_input"], *columns(list(changes.copied_inputs.items())))
         rows = await connection.fetch(SQL["stored"], older)
     bodies = {(id, name): body for _, id, name, body, _ in rows}
     for id in older:
@@ -70,10 +68,6 @@ async def _store(connection: Any, bundle: Bundle, changes: Changes) -> tuple[dic
 def _fresh_inputs(changes: Changes) -> Iterator[tuple[str, bytes]]:
     """Of those that were claimed in the commit that made them."""
     return ((id, changes.inputs[id]) for id in changes.claimed if id in changes.inputs and id in changes.created)
-
-
-def _columns(rows: Rows) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _bundle_operations(bundle: Bundle, changes: Changes) -> None:
@@ -139,7 +133,7 @@ def _durations(changes: Changes) -> Iterator[tuple[str, int, int]]:
 async def _clean(connection: Any, changes: Changes, now: Now) -> None:
     """What goes, once the rest is stored."""
     if changes.dropped_chunks:
-        await connection.execute(SQL["drop_chunks"], *_columns(list(changes.dropped_chunks.items())))
+        await connection.execute(SQL["drop_chunks"], *columns(list(changes.dropped_chunks.items())))
     if changes.leases:
         await connection.execute(SQL["drop_lost_workers"], now.tick - LOST_FOR)
     if changes.resigned:
@@ -159,6 +153,6 @@ async def _bury(connection: Any, changes: Changes, now: Now) -> None:
     for name in ("drop_operation", "drop_events", "drop_payloads", "drop_lines", "drop_deliveries"):
         await connection.execute(SQL[name], ids)
     await connection.execute(SQL["drop_chunks"], ids, [-1] * len(ids))
-    await connection.execute(SQL["insert_tombstone"], *_columns([tuple(tombstone) for tombstone in changes.buried]))
+    await connection.execute(SQL["insert_tombstone"], *columns([tuple(tombstone) for tombstone in changes.buried]))
     if changes.freed_keys:
-        await connection.execute(SQL["free_key"], *_columns([(*key, id) for key, id in changes.freed_keys]), now.wall)
+        await connection.execute(SQL["free_key"], *columns([(*key, id) for key, id in changes.freed_keys]), now.wall)
