@@ -7,8 +7,12 @@ from starlette.requests import HTTPConnection
 from starlette.routing import Mount
 
 from accepted import Accepted, Attempt, Caller
+from accepted.contract.caller import Role
 
-KEYS = {"open-sesame": Caller("root", frozenset({"admin"})), "acme-key": Caller("acme", frozenset({"read", "submit"}))}  # type: ignore[arg-type]
+KEYS = {
+    "open-sesame": Caller("root", frozenset({Role.ADMIN})),
+    "acme-key": Caller("acme", frozenset({Role.READ, Role.SUBMIT})),
+}
 
 
 async def by_key(request: HTTPConnection) -> Caller | None:

@@ -51,4 +51,4 @@ def wait(attempt: Attempt) -> None:
     attempt.progress(1, 2, TAG)
     while not attempt.cancelled:
         attempt.log(TAG, level=TAG, field=TAG)
-        time.sleep(0.2)
+        time.sleep(0.2)  # in its thread, as a user's function would

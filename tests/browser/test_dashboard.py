@@ -29,7 +29,7 @@ def show(chromium: Browser) -> Iterator[Show]:
 
     def opened(server: str, query: str = "", *, width: int = 1200, dark: bool = False) -> Board:
         viewport = {"width": width, "height": 900}
-        context = chromium.new_context(viewport=viewport, color_scheme="dark" if dark else "light")  # type: ignore[arg-type]
+        context = chromium.new_context(viewport=viewport, color_scheme="dark" if dark else "light")  # type: ignore[arg-type]  # of a size
         contexts.append(context)
         boards.append(Board(context.new_page(), server))
         return boards[-1].goto(query)

@@ -30,7 +30,7 @@ class Campaign(NamedTuple):
     def crowd(self, *, seed: int, **choices: float) -> Crowd:
         """Clients of all web processes."""
         urls = [server.url for server in self.servers]
-        return Crowd(urls, self.recorder, seed=seed, **choices)  # type: ignore[arg-type]
+        return Crowd(urls, self.recorder, seed=seed, **choices)  # type: ignore[arg-type]  # settings of many types
 
     async def verdict(self) -> Verdict:
         """Everything that was seen, done and stored, judged."""
@@ -43,7 +43,7 @@ def campaign(folder: Path, url: str, **settings: str) -> Iterator[Campaign]:
     with contextlib.ExitStack() as stack:
         choices = {"ACCEPTED_DATABASE_URL": url, **SETTINGS, **settings}
         servers = [
-            stack.enter_context(Server(folder, workers=WORKERS // WEBS, **choices))  # type: ignore[arg-type]
+            stack.enter_context(Server(folder, workers=WORKERS // WEBS, **choices))  # type: ignore[arg-type]  # settings of many types
             for _ in range(WEBS)
         ]
         yield Campaign(url, servers, Recorder(folder / "seen"), Diary(folder / "diary"))

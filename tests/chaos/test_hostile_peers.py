@@ -77,7 +77,7 @@ async def test_who_is_healthy_does_not_notice(tmp_path: Path, many_files: None, 
     each, requests = 20 * scale, 200 * scale
     roomy = {"ACCEPTED_CONNECTIONS_PER_ADDRESS": "10000", "ACCEPTED_HEAD_TIMEOUT": "3s", "ACCEPTED_BODY_TIMEOUT": "5s"}
     over = asyncio.Event()
-    with Server(tmp_path, workers=0, **roomy) as server:  # type: ignore[arg-type]
+    with Server(tmp_path, workers=0, **roomy) as server:  # type: ignore[arg-type]  # settings of many types
         await healthy(server, requests // 4)  # both sides are warm
         before = await healthy(server, requests)
         siege = [asyncio.create_task(besiege(server, kind, over)) for kind in HOSTILE.values() for _ in range(each)]

@@ -56,7 +56,7 @@ def country(tmp_path: Path) -> Iterator[Country]:
         for host in (network.near, network.far):
             url = cluster.url_of(cluster.primary, host=host)
             settings = {"ACCEPTED_DATABASE_URL": url, **SETTINGS, **SHORT}
-            servers.append(stack.enter_context(Server(tmp_path, **settings)))  # type: ignore[arg-type]
+            servers.append(stack.enter_context(Server(tmp_path, **settings)))  # type: ignore[arg-type]  # settings of many types
         near, far = servers
         yield Country(network, cluster, near, far, Recorder(tmp_path / "seen"), Diary(tmp_path / "diary"))
         near.end()

@@ -16,7 +16,7 @@ class Breaking(httpx2.AsyncBaseTransport):
     """
 
     def __init__(self, app: object, cuts: Iterable[int], which: Callable[[httpx2.Request], bool]) -> None:
-        self._inner = AppTransport(app)  # type: ignore[arg-type]
+        self._inner = AppTransport(app)  # type: ignore[arg-type]  # any ASGI app
         self._cuts = list(cuts)
         self._which = which
         self.asked: list[httpx2.Request] = []

@@ -31,7 +31,7 @@ def test_only_an_admin_sees_the_operations_of_others() -> None:
 @pytest.mark.parametrize("given", ["submit,read", "read submit", ["read", "submit"], {"submit": 1, "read": 2}])
 def test_roles_are_read_from_words(given: object) -> None:
     assert roles(given) == {Role.SUBMIT, Role.READ}
-    assert Caller("acme", given) == Caller("acme", frozenset({Role.READ, Role.SUBMIT}))  # type: ignore[arg-type]
+    assert Caller("acme", given) == Caller("acme", frozenset({Role.READ, Role.SUBMIT}))  # type: ignore[arg-type]  # as users write it
 
 
 @pytest.mark.parametrize("given", ["root", ["read", "write"], 7, [["read"]], None])
